@@ -1,0 +1,140 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define EVENT_BYTES 4096
+
+static _Atomic int current_level = LOG_INFO;
+static enum log_format current_format = LOG_JSON;
+
+static const char *const level_names[] = { "error", "warn", "info", "debug" };
+
+void
+log_set_level(enum log_level level)
+{
+	atomic_store(&current_level, (int)level);
+}
+
+void
+log_set_format(enum log_format format)
+{
+	current_format = format;
+}
+
+bool
+log_wants(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+static void
+put_name(struct log_line *l, const char *name)
+{
+	if (l->format == LOG_JSON) {
+		buf_text(l->to, ",\"");
+		buf_text(l->to, name);
+		buf_text(l->to, "\":");
+		return;
+	}
+	buf_char(l->to, ' ');
+	buf_text(l->to, name);
+	buf_char(l->to, '=');
+}
+
+struct log_line
+log_begin(struct buf *to, int64_t time_ms, enum log_level level, const char *event)
+{
+	struct log_line l = { to, current_format };
+	char time[CLOCK_ISO_BYTES];
+
+	clock_iso(time_ms, time);
+	buf_text(to, l.format == LOG_JSON ? "{\"time\":\"" : "time=");
+	buf_text(to, time);
+	if (l.format == LOG_JSON)
+		buf_char(to, '"');
+	log_text(&l, "level", span_of(level_names[level]));
+	log_text(&l, "event", span_of(event));
+	return l;
+}
+
+static bool
+is_word(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.at[i];
+
+		if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\')
+			return false;
+	}
+	return s.len > 0;
+}
+
+void
+log_text(struct log_line *l, const char *name, struct span value)
+{
+	put_name(l, name);
+	if (l->format == LOG_LOGFMT && is_word(value))
+		buf_span_add(l->to, value);
+	else
+		buf_json(l->to, value);
+}
+
+void
+log_number(struct log_line *l, const char *name, int64_t value)
+{
+	put_name(l, name);
+	buf_number(l->to, value);
+}
+
+void
+log_end(struct log_line *l)
+{
+	buf_text(l->to, l->format == LOG_JSON ? "}\n" : "\n");
+}
+
+void
+log_flush(struct buf *from)
+{
+	struct span left = buf_span(from);
+
+	while (left.len) {
+		ssize_t n = write(STDERR_FILENO, left.at, left.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break; /* nobody reads the log: the service goes on */
+		left = span_skip(left, (size_t)n);
+	}
+	buf_clear(from);
+}
+
+void
+log_event(enum log_level level, const char *event, const char *format, ...)
+{
+	char message[1024];
+	struct log_line l;
+	struct buf line;
+	va_list args;
+	int len;
+
+	if (!log_wants(level))
+		return;
+	va_start(args, format);
+	len = vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	buf_init(&line, EVENT_BYTES);
+	l = log_begin(&line, clock_wall_ms(), level, event);
+	log_text(&l, "message", span_of(message));
+	log_end(&l);
+	log_flush(&line);
+	buf_free(&line);
+}

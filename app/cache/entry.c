@@ -1,0 +1,81 @@
+#include "cache/entry.h"
+
+#include <stdlib.h>
+
+static char *
+text_of(const struct entry *e)
+{
+	return (char *)(uintptr_t)&e->slots[e->slot_count];
+}
+
+struct entry *
+entry_make(const struct entry_parts *p)
+{
+	size_t text = p->key.len + p->etag.len + p->body.len;
+	struct entry *e;
+	char *at;
+
+	if (p->key.len > UINT16_MAX || p->etag.len > UINT16_MAX || p->body.len > UINT32_MAX)
+		return NULL;
+	e = calloc(1, sizeof(*e) + p->slot_count * sizeof(p->slots[0]) + text);
+	if (!e)
+		return NULL;
+	atomic_store(&e->refs, 1);
+	e->gzip = p->gzip;
+	e->policy = p->policy;
+	e->slot_count = (uint16_t)p->slot_count;
+	e->key_len = (uint16_t)p->key.len;
+	e->etag_len = (uint16_t)p->etag.len;
+	e->body_len = (uint32_t)p->body.len;
+	e->loaded = p->loaded;
+	e->made_ms = p->made_ms;
+	e->expires_ms = p->expires_ms;
+	if (p->slot_count)
+		memcpy(e->slots, p->slots, p->slot_count * sizeof(p->slots[0]));
+	at = text_of(e);
+	memcpy(at, p->key.at, p->key.len);
+	memcpy(at + p->key.len, p->etag.at, p->etag.len);
+	memcpy(at + p->key.len + p->etag.len, p->body.at, p->body.len);
+	return e;
+}
+
+struct entry *
+entry_hold(struct entry *e)
+{
+	atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+	return e;
+}
+
+void
+entry_release(struct entry *e)
+{
+	if (!e)
+		return;
+	if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+		free(e);
+}
+
+struct span
+entry_key(const struct entry *e)
+{
+	return span_make(text_of(e), e->key_len);
+}
+
+struct span
+entry_etag(const struct entry *e)
+{
+	return span_make(text_of(e) + e->key_len, e->etag_len);
+}
+
+struct span
+entry_body(const struct entry *e)
+{
+	return span_make(text_of(e) + e->key_len + e->etag_len, e->body_len);
+}
+
+size_t
+entry_bytes(const struct entry *e)
+{
+	return sizeof(*e) + e->slot_count * sizeof(e->slots[0]) + e->key_len + e->etag_len +
+	    e->body_len;
+}

@@ -1,0 +1,60 @@
+/*
+ * An entry: a finished answer as it goes out, and what it depends on.  Made
+ * once, never changed after, shared by reference count: whoever gets one from
+ * a function that says so gives it back with entry_release().  The body stays
+ * where it is while it is being sent.  Any thread.
+ */
+#ifndef CACHE_ENTRY_H
+#define CACHE_ENTRY_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct entry {
+	/* Of the shard's table and eviction list; see memory.c. */
+	struct entry *chain;
+	struct entry *newer;
+	struct entry *older;
+	uint64_t hash;
+	_Atomic bool visited;
+
+	_Atomic uint32_t refs;
+	bool gzip;          /* the body is compressed */
+	uint8_t policy;     /* index into the cache's policies */
+	uint16_t slot_count;
+	uint16_t key_len;
+	uint16_t etag_len;
+	uint32_t body_len;
+	uint64_t loaded;    /* the number that was current before its load */
+	int64_t made_ms;    /* monotonic */
+	int64_t expires_ms; /* monotonic */
+	uint16_t slots[];   /* then key, etag, body */
+};
+
+struct entry_parts {
+	struct span key;
+	struct span etag;
+	struct span body;
+	bool gzip;
+	const uint16_t *slots;
+	size_t slot_count;
+	uint8_t policy;
+	uint64_t loaded;
+	int64_t made_ms;
+	int64_t expires_ms;
+};
+
+/* One malloc, one reference; NULL without memory. */
+struct entry *entry_make(const struct entry_parts *parts);
+struct entry *entry_hold(struct entry *e);
+void entry_release(struct entry *e);
+
+struct span entry_key(const struct entry *e);
+struct span entry_etag(const struct entry *e);
+struct span entry_body(const struct entry *e);
+/* All of its memory. */
+size_t entry_bytes(const struct entry *e);
+
+#endif

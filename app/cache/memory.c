@@ -1,0 +1,326 @@
+/*
+ * Each shard has its own lock, hash table (chained, doubled when full) and
+ * eviction list.  The table owns one reference to each entry; memory_get()
+ * adds one for the caller under the lock, so an entry cannot die between
+ * look-up and use.  Releases that may free happen outside the lock.
+ *
+ * SIEVE: new entries go to the newest end; the hand walks from the oldest to
+ * the newest, clears the visited bit of what was hit since it last passed, and
+ * evicts the first that was not.
+ */
+#include "cache/memory.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+#define FIRST_BUCKETS 64
+
+struct shard {
+	pthread_mutex_t lock;
+	struct entry **buckets;
+	size_t bucket_count;
+	struct entry *newest;
+	struct entry *oldest;
+	struct entry *hand;
+	struct memory_stats stats;
+} __attribute__((aligned(64)));
+
+struct memory {
+	struct tag_table *tags;
+	size_t shard_count;
+	struct shard *shards;
+};
+
+static bool
+shard_init(struct shard *s, size_t cap_bytes)
+{
+	s->bucket_count = FIRST_BUCKETS;
+	s->buckets = calloc(s->bucket_count, sizeof(s->buckets[0]));
+	s->stats.cap_bytes = cap_bytes;
+	return s->buckets && pthread_mutex_init(&s->lock, NULL) == 0;
+}
+
+struct memory *
+memory_new(size_t cap_bytes, size_t shards, struct tag_table *tags)
+{
+	struct memory *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->tags = tags;
+	m->shards = aligned_alloc(64, shards * sizeof(struct shard));
+	if (m->shards)
+		memset(m->shards, 0, shards * sizeof(struct shard));
+	while (m->shards && m->shard_count < shards) {
+		if (!shard_init(&m->shards[m->shard_count], cap_bytes / shards))
+			break;
+		m->shard_count++;
+	}
+	if (m->shard_count == shards)
+		return m;
+	memory_free(m);
+	return NULL;
+}
+
+void
+memory_free(struct memory *m)
+{
+	if (!m)
+		return;
+	memory_clear(m);
+	for (size_t i = 0; i < m->shard_count; i++) {
+		pthread_mutex_destroy(&m->shards[i].lock);
+		free(m->shards[i].buckets);
+	}
+	free(m->shards);
+	free(m);
+}
+
+/* The low bits choose the bucket, the high ones the shard. */
+static struct shard *
+shard_of(struct memory *m, uint64_t hash)
+{
+	return &m->shards[(hash >> 48) & (m->shard_count - 1)];
+}
+
+static struct entry **
+place_of(struct shard *s, uint64_t hash, struct span key)
+{
+	struct entry **at = &s->buckets[hash & (s->bucket_count - 1)];
+
+	while (*at && ((*at)->hash != hash || !span_equal(entry_key(*at), key)))
+		at = &(*at)->chain;
+	return at;
+}
+
+static void
+list_add(struct shard *s, struct entry *e)
+{
+	e->older = s->newest;
+	e->newer = NULL;
+	if (s->newest)
+		s->newest->newer = e;
+	else
+		s->oldest = e;
+	s->newest = e;
+}
+
+static void
+list_remove(struct shard *s, struct entry *e)
+{
+	if (s->hand == e)
+		s->hand = e->newer;
+	if (e->newer)
+		e->newer->older = e->older;
+	else
+		s->newest = e->older;
+	if (e->older)
+		e->older->newer = e->newer;
+	else
+		s->oldest = e->newer;
+}
+
+/* Out of table and list; the table's reference is now the caller's. */
+static struct entry *
+take_out(struct shard *s, struct entry **place)
+{
+	struct entry *e = *place;
+
+	*place = e->chain;
+	list_remove(s, e);
+	s->stats.entries--;
+	s->stats.bytes -= entry_bytes(e);
+	return e;
+}
+
+static struct entry *
+evict_one(struct shard *s)
+{
+	struct entry *e = s->hand ? s->hand : s->oldest;
+
+	while (atomic_load_explicit(&e->visited, memory_order_relaxed)) {
+		atomic_store_explicit(&e->visited, false, memory_order_relaxed);
+		e = e->newer ? e->newer : s->oldest;
+	}
+	s->hand = e->newer;
+	s->stats.evictions++;
+	return take_out(s, place_of(s, e->hash, entry_key(e)));
+}
+
+static void
+grow(struct shard *s)
+{
+	size_t count = s->bucket_count * 2;
+	struct entry **buckets = calloc(count, sizeof(buckets[0]));
+
+	if (!buckets)
+		return; /* longer chains, still right */
+	for (struct entry *e = s->oldest; e; e = e->newer) {
+		struct entry **at = &buckets[e->hash & (count - 1)];
+
+		e->chain = *at;
+		*at = e;
+	}
+	free(s->buckets);
+	s->buckets = buckets;
+	s->bucket_count = count;
+}
+
+static bool
+is_good(struct memory *m, const struct entry *e)
+{
+	return tags_good(m->tags, e->slots, e->slot_count, e->loaded);
+}
+
+struct entry *
+memory_get(struct memory *m, struct span key, int64_t now_ms)
+{
+	uint64_t hash = hash_table(key);
+	struct shard *s = shard_of(m, hash);
+	struct entry *gone = NULL;
+	struct entry **place;
+	struct entry *e;
+
+	pthread_mutex_lock(&s->lock);
+	place = place_of(s, hash, key);
+	e = *place;
+	if (e && now_ms >= e->expires_ms) {
+		s->stats.expiries++;
+		gone = take_out(s, place);
+	} else if (e && !is_good(m, e)) {
+		s->stats.dropped++;
+		gone = take_out(s, place);
+	} else if (e) {
+		atomic_store_explicit(&e->visited, true, memory_order_relaxed);
+		entry_hold(e);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!gone)
+		return e;
+	entry_release(gone);
+	return NULL;
+}
+
+/* Entries that must go to make room, chained by their chain link. */
+static struct entry *
+make_room(struct shard *s, size_t bytes)
+{
+	struct entry *gone = NULL;
+
+	while (s->oldest && s->stats.bytes + bytes > s->stats.cap_bytes) {
+		struct entry *e = evict_one(s);
+
+		e->chain = gone;
+		gone = e;
+	}
+	return gone;
+}
+
+static void
+release_all(struct entry *gone)
+{
+	while (gone) {
+		struct entry *next = gone->chain;
+
+		entry_release(gone);
+		gone = next;
+	}
+}
+
+bool
+memory_put(struct memory *m, struct entry *e)
+{
+	struct span key = entry_key(e);
+	size_t bytes = entry_bytes(e);
+	struct entry **place;
+	struct entry *gone = NULL;
+	struct entry *old = NULL;
+	struct shard *s;
+
+	e->hash = hash_table(key);
+	s = shard_of(m, e->hash);
+	if (bytes > s->stats.cap_bytes / 2 || !is_good(m, e))
+		return false;
+	pthread_mutex_lock(&s->lock);
+	place = place_of(s, e->hash, key);
+	if (*place)
+		old = take_out(s, place);
+	gone = make_room(s, bytes);
+	if (s->stats.entries >= s->bucket_count)
+		grow(s);
+	place = &s->buckets[e->hash & (s->bucket_count - 1)];
+	e->chain = *place;
+	*place = entry_hold(e);
+	list_add(s, e);
+	s->stats.entries++;
+	s->stats.bytes += bytes;
+	pthread_mutex_unlock(&s->lock);
+	entry_release(old);
+	release_all(gone);
+	return true;
+}
+
+static struct entry *
+empty(struct shard *s)
+{
+	struct entry *all = NULL;
+
+	for (struct entry *e = s->oldest; e; e = e->newer) {
+		e->chain = all;
+		all = e;
+	}
+	memset(s->buckets, 0, s->bucket_count * sizeof(s->buckets[0]));
+	s->newest = s->oldest = s->hand = NULL;
+	s->stats.entries = s->stats.bytes = 0;
+	return all;
+}
+
+void
+memory_clear(struct memory *m)
+{
+	for (size_t i = 0; i < m->shard_count; i++) {
+		struct shard *s = &m->shards[i];
+		struct entry *all;
+
+		pthread_mutex_lock(&s->lock);
+		all = empty(s);
+		pthread_mutex_unlock(&s->lock);
+		release_all(all);
+	}
+}
+
+void
+memory_read_stats(struct memory *m, struct memory_stats *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < m->shard_count; i++) {
+		struct shard *s = &m->shards[i];
+
+		pthread_mutex_lock(&s->lock);
+		out->entries += s->stats.entries;
+		out->bytes += s->stats.bytes;
+		out->cap_bytes += s->stats.cap_bytes;
+		out->evictions += s->stats.evictions;
+		out->expiries += s->stats.expiries;
+		out->dropped += s->stats.dropped;
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
+void
+memory_walk(
+    struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx)
+{
+	for (size_t i = 0; i < m->shard_count; i++) {
+		struct shard *s = &m->shards[i];
+
+		pthread_mutex_lock(&s->lock);
+		for (struct entry *e = s->newest; e; e = e->older) {
+			if (now_ms < e->expires_ms && is_good(m, e))
+				see(ctx, e);
+		}
+		pthread_mutex_unlock(&s->lock);
+	}
+}

@@ -1,0 +1,559 @@
+/*
+ * The stages of a request, in order, on its reactor:
+ *
+ *   find      the route, or 404, or 405 with Allow
+ *   identify  who calls: a session from the cache, or the gateway's word
+ *   admit     may this role call this route at all; is the write ours
+ *   read      ids of the path, parameters of the query, fields of the body
+ *   guard     may this user see this shared entry
+ *   answer    the cached read, or the handler on a worker
+ *
+ * A stage that must wait (for a flight or a worker) parks the request and is
+ * entered again when the landing is there.  Denied by default: nothing after
+ * admit runs for who was not let in.
+ */
+#include "routes/call.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "auth/session.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "routes/question.h"
+#include "sql.h"
+
+enum step { NEXT, WAIT, DONE };
+
+static enum step
+fail(struct call *c, enum status st, const char *detail)
+{
+	respond_problem(c->rq, st, detail);
+	return DONE;
+}
+
+struct span
+call_user(const struct call *c)
+{
+	return span_of(c->rq->user.id);
+}
+
+int
+call_policies(struct cache_policy out[CACHE_MAX_POLICIES])
+{
+	int n = 0;
+
+	assert(route_count + guard_count < CACHE_MAX_POLICIES);
+	for (int i = 0; i < route_count; i++) {
+		const struct route *r = &routes[i];
+
+		out[n++] = (struct cache_policy){
+			.prefix = r->cache.prefix,
+			.ttl = r->cache.ttl,
+			.anonymous = r->who == ANYONE,
+		};
+	}
+	for (int i = 0; i < guard_count; i++)
+		out[n++] = (struct cache_policy){
+			guards[i]->cache.prefix, guards[i]->cache.ttl, .internal = true
+		};
+	out[n++] = (struct cache_policy){
+		session_cache.prefix, session_cache.ttl, .internal = true
+	};
+	return n;
+}
+
+/* ---- find ---- */
+
+#define MAX_ROUTES 64
+
+static struct match
+match_route(const struct request *rq)
+{
+	const struct pattern *patterns[MAX_ROUTES];
+
+	assert(route_count <= MAX_ROUTES);
+	for (int i = 0; i < route_count; i++)
+		patterns[i] = &routes[i].at;
+	return router_find(patterns, route_count, rq->method, rq->path);
+}
+
+static enum step
+say_methods(struct call *c, unsigned allowed)
+{
+	struct buf allow;
+
+	buf_init(&allow, 128);
+	router_allow(allowed, &allow);
+	response_header(c->rq, "Allow", buf_span(&allow));
+	buf_free(&allow);
+	return fail(c, BAD_METHOD, NULL);
+}
+
+static enum step
+find(struct call *c)
+{
+	struct match m = match_route(c->rq);
+
+	if (m.index >= 0) {
+		c->route = &routes[m.index];
+		c->rq->route = c->route->at.path;
+		memcpy(c->ids, m.ids, sizeof(c->ids));
+		return NEXT;
+	}
+	if (m.allowed)
+		return say_methods(c, m.allowed);
+	return fail(c, NOT_FOUND, NULL);
+}
+
+/* ---- questions to the cache ---- */
+
+static const char *const how_words[] = {
+	[HOW_NONE] = "-",
+	[HOW_MEMORY] = "memory",
+	[HOW_REDIS] = "redis",
+	[HOW_LOADED] = "miss",
+	[HOW_NOT_STORED] = "not-stored",
+	[HOW_COLLAPSED] = "collapsed",
+};
+
+/* On a worker, or on this reactor when the queue is full. */
+static void
+landed(struct waiter *w, const struct landing *landing)
+{
+	struct call *c = (struct call *)w; /* its first member */
+
+	c->landing = *landing;
+	c->landed = true;
+	request_resume(c->rq);
+}
+
+/* The landing of this stage's flight.  NEXT with *e NULL: ask again. */
+static enum step
+take_landing(struct call *c, struct entry **e)
+{
+	c->landed = false;
+	c->rq->redis_us += c->landing.redis_us;
+	c->rq->db_us += c->landing.load_us;
+	*e = c->landing.entry;
+	if (c->landing.status != OK)
+		return fail(c, c->landing.status, NULL);
+	return NEXT;
+}
+
+/*
+ * Ask for the entry of CACHED with the given values.  NEXT: *e is a
+ * reference of ours and *how says where from.  WAIT: enter this stage again.
+ */
+static enum step
+ask(struct call *c, int policy, const struct cached *cached, const struct statement *st,
+    const struct span *values, struct entry **e, enum cache_how *how)
+{
+	struct question q;
+
+	*e = NULL;
+	*how = HOW_MEMORY;
+	if (c->landed) {
+		enum step s = take_landing(c, e);
+
+		*how = c->landing.how;
+		if (s != NEXT || *e)
+			return s;
+	}
+	if (!question_make(&q, &c->rq->arena, policy, cached, st, values))
+		return fail(c, BAD_REQUEST, "The parameters are too long.");
+	c->waiter.landed = landed;
+	*how = HOW_MEMORY;
+	return cache_ask(c->app->cache, &q, &c->waiter, e) == ASK_HIT ? NEXT : WAIT;
+}
+
+/* ---- identify ---- */
+
+static bool
+is_operator(struct call *c)
+{
+	const char *want = c->app->config->operator_token;
+	struct span have = c->rq->session_token;
+
+	return want && c->route->who == OPERATOR && have.len == strlen(want) &&
+	    sodium_memcmp(have.at, want, have.len) == 0;
+}
+
+static enum step
+trust_gateway(struct call *c)
+{
+	struct request *rq = c->rq;
+	struct identity *user = &rq->user;
+
+	user->by_cookie = true;
+	if (!text_is_id(rq->auth_user_id))
+		return NEXT;
+	memcpy(user->id, rq->auth_user_id.at, rq->auth_user_id.len);
+	user->role = span_is(rq->auth_user_role, "ADMIN") ? ROLE_ADMIN : ROLE_USER;
+	return NEXT;
+}
+
+static enum step
+look_up_session(struct call *c)
+{
+	char stored[SESSION_STORED_BYTES];
+	char name[SESSION_NAME_BYTES];
+	struct identity user = { .by_cookie = c->rq->user.by_cookie };
+	struct span values[2];
+	struct entry *e;
+	enum cache_how how;
+	enum step s;
+
+	if (!session_stored(c->rq->session_token, stored))
+		return NEXT;
+	session_name(c->rq->session_token, name);
+	values[0] = span_of(stored);
+	values[1] = span_of(name);
+	s = ask(c, route_count + guard_count, &session_cache, SQL(session_find), values, &e, &how);
+	if (s == DONE && c->landing.status == NOT_FOUND) {
+		c->rq->response = (struct response){ 0 };
+		return NEXT;
+	}
+	if (s != NEXT)
+		return s;
+	if (session_parse(entry_body(e), clock_wall_ms(), &user))
+		c->rq->user = user;
+	entry_release(e);
+	return NEXT;
+}
+
+static enum step
+identify(struct call *c)
+{
+	struct request *rq = c->rq;
+
+	if (c->app->config->identity == 1)
+		return trust_gateway(c);
+	rq->user.by_cookie = !span_is(rq->session_source, "bearer");
+	if (rq->session_token.len == 0 || c->route->who == ANYONE)
+		return NEXT;
+	if (is_operator(c)) {
+		rq->user.operator = true;
+		return NEXT;
+	}
+	return look_up_session(c);
+}
+
+/* ---- admit ---- */
+
+static bool
+is_trusted_origin(const struct call *c, struct span origin)
+{
+	const char *at = c->app->config->trusted_origins;
+
+	while (origin.len && at && *at) {
+		size_t len = strcspn(at, " ");
+
+		if (len == origin.len && memcmp(at, origin.at, len) == 0)
+			return true;
+		at += at[len] ? len + 1 : len;
+	}
+	return false;
+}
+
+/*
+ * Browsers say where a request comes from (Fetch Metadata; the Origin header
+ * of RFC 6454), and a page cannot change it.  Who says nothing at all is no
+ * browser; with a cookie that is not enough, see admit().
+ */
+bool
+call_has_proof(const struct call *c)
+{
+	const struct request *rq = c->rq;
+
+	if (is_trusted_origin(c, rq->origin))
+		return true;
+	if (rq->fetch_site.len)
+		return span_is(rq->fetch_site, "same-origin");
+	if (rq->origin.len)
+		return span_equal(rq->origin, rq->self_origin);
+	return !rq->user.by_cookie || rq->session_token.len == 0;
+}
+
+static enum step
+admit(struct call *c)
+{
+	const struct identity *user = &c->rq->user;
+	bool unsafe = c->route->at.method != METHOD_GET;
+
+	if (c->route->who == ANYONE)
+		return NEXT;
+	if (user->role == ROLE_NONE && !user->operator)
+		return fail(c, UNAUTHENTICATED, NULL);
+	if (c->route->who != SIGNED_IN && user->role != ROLE_ADMIN && !user->operator)
+		return fail(c, FORBIDDEN, "This is for admins.");
+	if (unsafe && user->by_cookie && !user->operator && !call_has_proof(c))
+		return fail(c, FORBIDDEN,
+		    "A write with a cookie must come from our own pages (Sec-Fetch-Site or Origin).");
+	return NEXT;
+}
+
+/* ---- read ---- */
+
+/* The name of the I-th ':' segment, for a fault. */
+static const char *
+id_name(const char *pattern, int i, size_t *len)
+{
+	const char *at = pattern;
+
+	do
+		at = strchr(at, ':') + 1;
+	while (i-- > 0);
+	*len = strcspn(at, "/");
+	return at;
+}
+
+static bool
+read_ids(struct call *c)
+{
+	bool fine = true;
+	int i = 0;
+
+	for (const char *at = strchr(c->route->at.path, ':'); at; at = strchr(at + 1, ':'), i++) {
+		size_t len;
+		const char *name = id_name(c->route->at.path, i, &len);
+
+		if (text_is_id(c->ids[i]))
+			continue;
+		name = arena_copy(&c->rq->arena, span_make(name, len));
+		request_fault(c->rq, name ? name : "id",
+		    "must be 1 to 64 letters, digits, '-', '_', '.' or '~'");
+		fine = false;
+	}
+	return fine;
+}
+
+static enum step
+read_input(struct call *c)
+{
+	enum status st = OK;
+	bool ids = read_ids(c);
+
+	if (!params_read(c->rq, c->route->params, c->params) || !ids)
+		return fail(c, BAD_REQUEST, "The address is not valid; see errors.");
+	if (c->route->fields)
+		st = fields_read(c->rq, c->route->fields, c->fields);
+	else if (c->rq->body_too_large)
+		st = TOO_LARGE;
+	if (st == BAD_REQUEST)
+		return fail(c, st, "The body is not valid; see errors.");
+	return st == OK ? NEXT : fail(c, st, NULL);
+}
+
+/* ---- guard ---- */
+
+static struct span
+value_of(const struct call *c, const char *name)
+{
+	const char *at = strchr(c->route->at.path, ':');
+
+	if (strcmp(name, "userId") == 0 || strcmp(name, "adminId") == 0)
+		return call_user(c);
+	for (int i = 0; at; at = strchr(at + 1, ':'), i++) {
+		size_t len = strcspn(at + 1, "/");
+
+		if (strlen(name) == len && memcmp(at + 1, name, len) == 0)
+			return c->ids[i];
+	}
+	for (int i = 0; c->route->params && c->route->params[i].name; i++) {
+		if (strcmp(name, c->route->params[i].name) == 0)
+			return c->params[i];
+	}
+	assert(!"a key parameter that the route does not have");
+	return span_of("");
+}
+
+static enum step
+ask_by_names(struct call *c, int policy, const struct cached *cached, const struct statement *st,
+    struct entry **e, enum cache_how *how)
+{
+	struct span values[KEY_MAX_PARTS];
+
+	for (int i = 0; i < KEY_MAX_PARTS && cached->by[i]; i++)
+		values[i] = value_of(c, cached->by[i]);
+	return ask(c, policy, cached, st, values, e, how);
+}
+
+static int
+guard_policy(const struct guard *g)
+{
+	int i = 0;
+
+	while (guards[i] != g)
+		i++;
+	return route_count + i;
+}
+
+static enum step
+guard(struct call *c)
+{
+	const struct guard *g = c->route->guard;
+	struct entry *e;
+	enum cache_how how;
+	enum step s;
+	bool ok;
+
+	if (!g)
+		return NEXT;
+	s = ask_by_names(c, guard_policy(g), &g->cache, g->query, &e, &how);
+	if (s != NEXT)
+		return s;
+	ok = span_is(entry_body(e), "ok");
+	entry_release(e);
+	return ok ? NEXT : fail(c, FORBIDDEN, "Join this course first.");
+}
+
+/* ---- answer ---- */
+
+static void
+release_entry(void *hold)
+{
+	entry_release(hold);
+}
+
+/* RFC 9110 section 13.1.2: weak comparison, a list, or '*'. */
+static bool
+has_same(struct span if_none_match, struct span etag)
+{
+	struct span opaque = span_skip(etag, 2); /* behind W/ */
+
+	if (if_none_match.len == 0)
+		return false;
+	return span_is(if_none_match, "*") ||
+	    memmem(if_none_match.at, if_none_match.len, opaque.at, opaque.len) != NULL;
+}
+
+/* RFC 9211. */
+static void
+say_cache_status(struct call *c, const struct entry *e, enum cache_how how)
+{
+	static const char *const words[] = {
+		[HOW_NONE] = "fwd=bypass",
+		[HOW_MEMORY] = "hit; detail=memory",
+		[HOW_REDIS] = "hit; detail=redis",
+		[HOW_LOADED] = "fwd=uri-miss; stored",
+		[HOW_NOT_STORED] = "fwd=uri-miss",
+		[HOW_COLLAPSED] = "fwd=uri-miss; collapsed",
+	};
+	char text[96];
+
+	snprintf(text, sizeof(text), "pupitre; %s; ttl=%lld", words[how],
+	    (long long)(e->expires_ms - clock_ms()) / 1000);
+	c->rq->cache = how_words[how];
+	response_header(c->rq, "Cache-Status", span_of(text));
+}
+
+static enum step
+answer_read(struct call *c)
+{
+	struct response *rs = &c->rq->response;
+	struct entry *e;
+	enum cache_how how;
+	int policy = (int)(c->route - routes);
+	enum step s = ask_by_names(c, policy, &c->route->cache, c->route->query, &e, &how);
+
+	if (s != NEXT)
+		return s;
+	say_cache_status(c, e, how);
+	rs->status = has_same(c->rq->if_none_match, entry_etag(e)) ? NOT_MODIFIED : OK;
+	rs->body = entry_body(e);
+	rs->gzip = e->gzip;
+	rs->etag = entry_etag(e);
+	rs->hold = e;
+	rs->release = release_entry;
+	return DONE;
+}
+
+static enum step
+answer_status(struct call *c)
+{
+	enum status st = c->status;
+
+	/* A handler that failed may have said why itself. */
+	if (st != OK && st != CREATED && !c->rq->response.body.len)
+		respond_problem(c->rq, st, NULL);
+	return DONE;
+}
+
+static void
+run_handler(struct job *job)
+{
+	struct request *rq =
+	    (struct request *)(void *)((char *)job - offsetof(struct request, job));
+	struct call *c = rq->state;
+
+	c->status = c->route->run(c);
+	c->landed = true;
+	request_resume(rq);
+}
+
+static enum step
+answer(struct call *c)
+{
+	if (c->route->query)
+		return answer_read(c);
+	if (c->landed)
+		return answer_status(c);
+	if (c->route->quick) {
+		c->status = c->route->run(c);
+		return answer_status(c);
+	}
+	c->rq->job.run = run_handler;
+	if (workers_submit(c->app->workers, &c->rq->job))
+		return WAIT;
+	return fail(c, BUSY, NULL);
+}
+
+/* ---- all of it ---- */
+
+static struct call *
+call_of(struct app *app, struct request *rq)
+{
+	struct call *c = rq->state;
+
+	if (c)
+		return c;
+	c = rq->state = arena_alloc(&rq->arena, sizeof(*c));
+	if (c) {
+		c->app = app;
+		c->rq = rq;
+	}
+	return c;
+}
+
+enum handled
+call_handle(void *app, struct request *rq)
+{
+	static enum step (*const stages[])(struct call *c) = {
+		find,
+		identify,
+		admit,
+		read_input,
+		guard,
+		answer,
+	};
+	struct call *c = call_of(app, rq);
+
+	if (!c) {
+		respond_problem(rq, BUSY, NULL);
+		return ANSWERED;
+	}
+	for (;;) {
+		switch (stages[c->stage](c)) {
+		case NEXT:
+			c->stage++;
+			continue;
+		case WAIT:
+			return PARKED;
+		case DONE:
+			return ANSWERED;
+		}
+	}
+}
