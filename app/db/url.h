@@ -16,7 +16,4 @@
  */
 bool url_for_libpq(const char *url, struct buf *out, char *schema,
     size_t room, const char **why);
-/* The same with any password replaced by ***, for people. */
-void url_hide_password(const char *url, struct buf *out);
-
 #endif

@@ -1,0 +1,13 @@
+-- $1 id, $2 name, $3 image, $4 presentation, $5 state, $6 userId
+with made as (
+  insert into "Course" (id, name, image, presentation, state, "creatorId")
+  values ($1, $2, $3, $4, $5::text::"CourseState", $6)
+  returning *
+)
+select 'created' as outcome,
+  json_build_object('message', 'Course created', 'course', (select row_to_json(item) from (
+    select id, name, presentation, image, pupitre.iso("createdAt") as "createdAt",
+      "creatorId", state) item))::text as body,
+  array['course:' || id, 'creator:' || "creatorId" || ':courses']
+    || case when state = 'PUBLISHED' then array['courses:published'] else '{}' end as tags
+from made

@@ -1,0 +1,23 @@
+-- $1 courseId, $2 userId, then what to change, or null:
+-- $3 name, $4 image, $5 presentation, $6 state
+-- After course_lock in the same transaction.
+with old as (
+  select state from "Course" where id = $1
+), made as (
+  update "Course"
+  set name = coalesce($3, name), image = coalesce($4, image),
+    presentation = coalesce($5, presentation),
+    state = coalesce($6::text::"CourseState", state)
+  where id = $1 and "creatorId" = $2
+  returning *
+)
+select 'ok' as outcome,
+  json_build_object('message', 'Course updated', 'updated', true,
+    'course', (select row_to_json(item) from (
+      select made.id, made.name, made.presentation, made.image,
+        pupitre.iso(made."createdAt") as "createdAt", made."creatorId", made.state
+    ) item))::text as body,
+  array['course:' || made.id, 'creator:' || made."creatorId" || ':courses']
+    || case when 'PUBLISHED' in (made.state, old.state) then array['courses:published']
+      else '{}' end as tags
+from made, old

@@ -1,0 +1,4 @@
+-- $1 courseId, $2 userId
+select 'ok' as body, array['course:' || c.id] as tags
+from "Course" c
+where c.id = $1 and c."creatorId" = $2

@@ -1,0 +1,23 @@
+-- $1 courseId, $2 lessonId, $3 userId, then what to change, or null:
+-- $4 name, $5 content, $6 state, $7 rank
+-- After course_lock in the same transaction.
+with old as (
+  select id, state from "Lesson" where id = $2 and "courseId" = $1
+), made as (
+  update "Lesson" l
+  set name = coalesce($4, l.name), content = coalesce($5, l.content),
+    state = coalesce($6::text::"LessonState", l.state), rank = coalesce($7, l.rank)
+  from "Course" c
+  where l.id = $2 and l."courseId" = $1 and c.id = l."courseId" and c."creatorId" = $3
+  returning l.*
+)
+select case when made.id is null then 'not_found' else 'ok' end as outcome,
+  json_build_object('message', 'Lesson updated', 'updated', true,
+    'lesson', (select row_to_json(item) from (
+      select made.id, made.name, made.rank, made.content, made.state,
+        pupitre.iso(made."createdAt") as "createdAt", made."courseId"
+    ) item))::text as body,
+  array['lesson:' || made.id, 'course:' || made."courseId" || ':lessons']
+    || case when 'PUBLIC' in (made.state, old.state) then array['lessons:public']
+      else '{}' end as tags
+from (select) one left join made on true left join old on true

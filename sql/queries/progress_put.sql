@@ -1,0 +1,21 @@
+-- $1 id, $2 userId, $3 lessonId, $4 progress
+with lesson as (
+  select l.id,
+    exists (
+      select from "CourseOnUser" j
+      where j."userId" = $2 and j."courseId" = l."courseId" and j."canceledAt" is null
+    ) as joined
+  from "Lesson" l
+  where l.id = $3 and l.state in ('PUBLIC', 'PUBLISHED')
+  for key share
+), made as (
+  insert into "LessonOnUser" (id, "userId", "lessonId", progress)
+  select $1, $2, id, $4::text::"Progress" from lesson where joined
+  on conflict ("userId", "lessonId") do update set progress = excluded.progress
+  returning progress
+)
+select case when lesson.id is null then 'not_found' when lesson.joined then 'ok'
+    else 'forbidden' end as outcome,
+  json_build_object('success', true, 'progress', made.progress)::text as body,
+  array['user:' || $2 || ':progress'] as tags
+from (select) one left join lesson on true left join made on true

@@ -1,0 +1,6 @@
+-- $1 the token as it is stored
+with gone as (
+  delete from sessions where session_token = $1 returning id
+)
+select 'ok' as outcome, '{"success":true}' as body,
+  coalesce((select array_agg('session:' || id) from gone), '{}') as tags

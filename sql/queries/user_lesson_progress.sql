@@ -1,0 +1,6 @@
+-- $1 lessonId, $2 userId
+select json_build_object('progress', coalesce(p.progress, 'NOT_STARTED'))::text as body,
+  array['lesson:' || l.id, 'user:' || $2 || ':progress'] as tags
+from "Lesson" l
+left join "LessonOnUser" p on p."lessonId" = l.id and p."userId" = $2
+where l.id = $1 and l.state in ('PUBLIC', 'PUBLISHED')
