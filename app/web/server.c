@@ -180,6 +180,8 @@ keep_time(struct reactor *r)
 	int64_t now = clock_ms();
 	int sleep_ms = conn_expire(r, now);
 
+	if (r->draining && conn_count(r) == 0)
+		return 0; /* the last one has just gone: see goes_on() */
 	if (r->draining || r->listening)
 		return sleep_ms;
 	if (now >= r->listen_again_ms) {
