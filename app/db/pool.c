@@ -14,15 +14,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "db/pg.h"
-#include "db/url.h"
+#include "db/fault.h"
 
-#define URL_BYTES 8192
-#define SCHEMA_BYTES 64
+#define WORDS_BYTES 256
 #define LATE_MS 500
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 1000
@@ -36,8 +34,7 @@ struct pooled {
 
 struct db {
 	struct db_config config;
-	char *conninfo;
-	char schema[SCHEMA_BYTES];
+	struct pg_target *target;
 	pthread_mutex_t lock;
 	pthread_cond_t returned;
 	int64_t retry_at_ms;
@@ -51,25 +48,20 @@ struct db {
 struct tx {
 	struct db *db;
 	struct pooled conn;
+	enum fault fault; /* of the latest statement */
 };
 
 struct db *
 db_open(const struct db_config *config)
 {
 	struct db *db = calloc(1, sizeof(*db) + (size_t)config->pool * sizeof(db->idle[0]));
-	const char *why = "out of memory";
 	pthread_condattr_t monotonic;
-	struct buf conninfo;
 
 	if (!db)
 		return NULL;
 	db->config = *config;
-	buf_init(&conninfo, URL_BYTES);
-	if (url_for_libpq(config->url, &conninfo, db->schema, sizeof(db->schema), &why))
-		db->conninfo = buf_take(&conninfo);
-	buf_free(&conninfo);
-	if (!db->conninfo) {
-		log_event(LOG_ERROR, "database", "DATABASE_URL: %s", why);
+	db->target = pg_target_make(config);
+	if (!db->target) {
 		free(db);
 		return NULL;
 	}
@@ -88,7 +80,7 @@ db_close(struct db *db)
 		pg_close(db->idle[i].pg);
 	pthread_cond_destroy(&db->returned);
 	pthread_mutex_destroy(&db->lock);
-	free(db->conninfo);
+	pg_target_free(db->target);
 	free(db);
 }
 
@@ -122,28 +114,16 @@ connected(struct db *db, bool fine, const char *words)
 		log_event(LOG_INFO, "database", "connected again");
 }
 
-static struct pg *
-connect_one(struct db *db, int statement_ms, struct pg_fault *fault)
-{
-	struct pg_options options = {
-		.conninfo = db->conninfo,
-		.schema = db->schema,
-		.connect_ms = db->config.connect_ms,
-		.statement_ms = statement_ms,
-		.statement_count = db->config.statement_count,
-	};
-
-	return pg_open(&options, fault);
-}
-
 static enum status
 take_new(struct db *db, struct pooled *out)
 {
-	struct pg_fault fault;
+	char words[WORDS_BYTES] = "";
+	enum fault fault;
 
-	out->pg = connect_one(db, db->config.statement_ms, &fault);
 	out->made_ms = clock_ms();
-	connected(db, out->pg != NULL, fault.words);
+	out->pg = pg_connect(
+	    db->target, out->made_ms + db->config.connect_ms, &fault, words, sizeof(words));
+	connected(db, out->pg != NULL, words);
 	return out->pg ? OK : UNAVAILABLE;
 }
 
@@ -212,7 +192,7 @@ take(struct db *db, int64_t until_ms, struct pooled *out)
 	for (;;) {
 		switch (take_place(db, until_ms, out)) {
 		case TOOK_IDLE:
-			if (is_fresh(db, out) && pg_usable(out->pg))
+			if (is_fresh(db, out) && pg_is_silent(out->pg))
 				return OK;
 			drop(db, out);
 			continue;
@@ -226,17 +206,18 @@ take(struct db *db, int64_t until_ms, struct pooled *out)
 	}
 }
 
+/* After FAULT, which may be FAULT_NONE. */
 static void
-give_back(struct db *db, struct pooled *conn)
+give_back(struct db *db, struct pooled *conn, enum fault fault)
 {
-	if (!pg_usable(conn->pg)) {
-		pthread_mutex_lock(&db->lock);
-		db->stats.failures++;
-		pthread_mutex_unlock(&db->lock);
-		drop(db, conn);
-		return;
-	}
-	if (!is_fresh(db, conn)) {
+	const struct fault_meaning *meaning = fault_meaning(fault);
+	bool fit = !meaning->drop && pg_is_idle(conn->pg);
+
+	pthread_mutex_lock(&db->lock);
+	db->stats.failures += !fit;
+	db->generation += meaning->drop_all;
+	pthread_mutex_unlock(&db->lock);
+	if (!fit || !is_fresh(db, conn)) {
 		drop(db, conn);
 		return;
 	}
@@ -244,20 +225,6 @@ give_back(struct db *db, struct pooled *conn)
 	db->idle[db->idle_count++] = *conn;
 	pthread_cond_signal(&db->returned);
 	pthread_mutex_unlock(&db->lock);
-}
-
-static void
-note(struct db *db, const struct statement *st, enum status s, const struct pg_fault *fault)
-{
-	if (fault->wrong_host) {
-		pthread_mutex_lock(&db->lock);
-		db->generation++;
-		pthread_mutex_unlock(&db->lock);
-	}
-	if (s == INTERNAL && !fault->again)
-		log_event(LOG_ERROR, "statement", "%s: %s", st->name, fault->words);
-	else if (s == UNAVAILABLE)
-		log_event(LOG_WARN, "statement", "%s: %s", st->name, fault->words);
 }
 
 /* ---- reads ---- */
@@ -272,28 +239,24 @@ static enum status
 read_once(struct db *db, const struct statement *st, const struct span *params, int count,
     int64_t until_ms, struct row *row, bool *again)
 {
-	struct pg_fault fault = { 0 };
 	struct pooled conn;
-	int64_t now = clock_ms();
-	int64_t pool_until = now + db->config.wait_ms;
-	enum status s = take(db, pool_until < until_ms ? pool_until : until_ms, &conn);
+	enum fault fault;
+	enum status s = take(db, clock_ms() + db->config.wait_ms, &conn);
 
 	*again = false;
 	if (s != OK)
 		return s;
-	s = pg_run(conn.pg, st, params, count, (int)(until_ms - now), row, &fault);
-	if (s != OK)
-		note(db, st, s, &fault);
-	*again = fault.lost || fault.again;
-	give_back(db, &conn);
-	return s;
+	fault = pg_run(conn.pg, st, params, count, until_ms, row);
+	give_back(db, &conn, fault);
+	*again = fault_meaning(fault)->repeat;
+	return fault_meaning(fault)->status;
 }
 
 enum status
 db_read(struct db *db, const struct statement *st, const struct span *params, int count,
     struct row *row)
 {
-	int64_t until_ms = clock_ms() + patience_ms(db) + db->config.wait_ms;
+	int64_t until_ms = clock_ms() + db->config.wait_ms + patience_ms(db);
 	bool again;
 	enum status s;
 
@@ -310,15 +273,15 @@ db_read(struct db *db, const struct statement *st, const struct span *params, in
 enum status
 db_ping(struct db *db)
 {
-	struct pg_fault fault = { 0 };
 	struct pooled conn;
+	enum fault fault;
 	enum status s = take(db, clock_ms() + db->config.wait_ms, &conn);
 
 	if (s != OK)
 		return s;
-	s = pg_simple(conn.pg, "select 1", NULL, patience_ms(db), &fault);
-	give_back(db, &conn);
-	return s == OK ? OK : UNAVAILABLE;
+	fault = pg_command(conn.pg, "select 1", "SELECT 1", clock_ms() + patience_ms(db));
+	give_back(db, &conn, fault);
+	return fault == FAULT_NONE ? OK : UNAVAILABLE;
 }
 
 /* ---- transactions ---- */
@@ -327,7 +290,6 @@ enum status
 tx_begin(struct db *db, struct tx **out)
 {
 	int64_t until_ms = clock_ms() + db->config.wait_ms;
-	struct pg_fault fault = { 0 };
 	struct tx *tx = calloc(1, sizeof(*tx));
 	enum status s = BUSY;
 
@@ -340,14 +302,15 @@ tx_begin(struct db *db, struct tx **out)
 		s = take(db, until_ms, &tx->conn);
 		if (s != OK)
 			break;
-		s = pg_simple(tx->conn.pg, "begin", "BEGIN", patience_ms(db), &fault);
-		if (s == OK) {
+		tx->fault =
+		    pg_command(tx->conn.pg, "begin", "BEGIN", clock_ms() + patience_ms(db));
+		if (tx->fault == FAULT_NONE) {
 			*out = tx;
 			return OK;
 		}
-		give_back(db, &tx->conn);
+		give_back(db, &tx->conn, tx->fault);
 		s = UNAVAILABLE;
-		if (!fault.lost)
+		if (!fault_meaning(tx->fault)->repeat)
 			break;
 	}
 	free(tx);
@@ -358,47 +321,39 @@ enum status
 tx_run(struct tx *tx, const struct statement *st, const struct span *params, int count,
     struct row *row)
 {
-	struct pg_fault fault = { 0 };
-	enum status s;
-
 	memset(row, 0, sizeof(*row));
-	s = pg_run(tx->conn.pg, st, params, count, patience_ms(tx->db), row, &fault);
-	if (s != OK)
-		note(tx->db, st, s, &fault);
-	return s;
+	tx->fault =
+	    pg_run(tx->conn.pg, st, params, count, clock_ms() + patience_ms(tx->db), row);
+	return fault_meaning(tx->fault)->status;
 }
 
 enum status
 tx_commit(struct tx *tx)
 {
-	static const struct statement commit = { "commit", "commit", -1 };
-	struct pg_fault fault = { 0 };
 	struct db *db = tx->db;
-	enum status s =
-	    pg_simple(tx->conn.pg, "commit", "COMMIT", patience_ms(db), &fault);
+	enum fault fault =
+	    pg_command(tx->conn.pg, "commit", "COMMIT", clock_ms() + patience_ms(db));
+	bool lost = fault_meaning(fault)->drop;
 
-	if (s != OK)
-		note(db, &commit, s, &fault);
-	/* Late or lost: it may have been done. */
-	if (s == UNAVAILABLE)
-		s = UNKNOWN_OUTCOME;
-	give_back(db, &tx->conn);
+	give_back(db, &tx->conn, fault);
 	free(tx);
 	pthread_mutex_lock(&db->lock);
-	db->stats.commits += s == OK;
+	db->stats.commits += fault == FAULT_NONE;
 	pthread_mutex_unlock(&db->lock);
-	return s;
+	/* Late or lost: it may have been done. */
+	return lost ? UNKNOWN_OUTCOME : fault_meaning(fault)->status;
 }
 
 void
 tx_abandon(struct tx *tx)
 {
-	struct pg_fault fault;
+	enum fault fault = tx->fault;
 
 	/* If even this fails, the connection is closed, and the server rolls back. */
-	if (pg_simple(tx->conn.pg, "rollback", NULL, patience_ms(tx->db), &fault) != OK)
-		log_event(LOG_DEBUG, "database", "rollback: %s", fault.words);
-	give_back(tx->db, &tx->conn);
+	if (!fault_meaning(fault)->drop)
+		fault = pg_command(
+		    tx->conn.pg, "rollback", "ROLLBACK", clock_ms() + patience_ms(tx->db));
+	give_back(tx->db, &tx->conn, fault);
 	free(tx);
 }
 
@@ -407,20 +362,17 @@ tx_abandon(struct tx *tx)
 enum status
 db_script(struct db *db, const char *sql, char *error, size_t room)
 {
-	struct pg_fault fault;
-	struct pg *pg = connect_one(db, 0, &fault);
-	enum status s = UNAVAILABLE;
+	int64_t until_ms = clock_ms() + db->config.connect_ms;
+	enum fault fault;
+	struct pg *pg = pg_connect(db->target, until_ms, &fault, error, room);
 
-	if (pg)
-		s = pg_simple(pg, sql, NULL, SCRIPT_MS, &fault);
-	if (s != OK && room) {
-		size_t len = strnlen(fault.words, room - 1);
-
-		memcpy(error, fault.words, len);
-		error[len] = '\0';
-	}
+	if (!pg)
+		return UNAVAILABLE;
+	fault = pg_script(pg, "set statement_timeout = 0", until_ms, error, room);
+	if (fault == FAULT_NONE)
+		fault = pg_script(pg, sql, clock_ms() + SCRIPT_MS, error, room);
 	pg_close(pg);
-	return s;
+	return fault_meaning(fault)->status;
 }
 
 void

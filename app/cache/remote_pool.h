@@ -1,0 +1,51 @@
+/*
+ * Between remote.c and its connections: a small pool, the circuit breaker, and
+ * trust.  Any thread but a reactor.
+ *
+ * Trust: DEMANDED is raised by whatever makes the stored entries doubtful (the
+ * start of this object, a raise that was not confirmed).  RENEWED is the
+ * demand that was seen when a new epoch was last set.  While it lags behind,
+ * the first thing said on any connection is a new epoch.
+ */
+#ifndef CACHE_REMOTE_POOL_H
+#define CACHE_REMOTE_POOL_H
+
+#include <pthread.h>
+
+#include "cache/breaker.h"
+#include "cache/remote.h"
+#include "cache/remote_scripts.h"
+
+#define REMOTE_WORDS_MAX 24
+
+struct remote {
+	struct remote_config config;
+	char *prefix;
+	struct span meta;      /* names of keys, with the prefix */
+	struct span index;
+	struct transport_address address;
+	struct tls *tls;
+	struct breaker breaker;
+	_Atomic uint64_t demanded;
+	_Atomic uint64_t renewed;
+	_Atomic uint64_t calls, failures, epochs;
+	_Atomic int64_t last_us;
+	pthread_mutex_t lock;  /* of the stack of idle connections */
+	int idle_count;
+	struct redis *idle[];
+};
+
+/*
+ * Run a script: KEYS, then ARGS behind the run id that is put before them.
+ * The reply is the caller's; REPLY_NONE: Redis is not to be had now (open
+ * circuit, deadline, refused, not trusted and not renewable).
+ */
+struct reply remote_script(struct remote *r, enum remote_script script, const struct span *keys,
+    int key_count, const struct span *args, int arg_count);
+/* A plain command, likewise, with WAIT_MS of its own. */
+struct reply remote_command(struct remote *r, const struct span *words, int count, int wait_ms);
+
+bool remote_trusted(const struct remote *r);
+void remote_distrust(struct remote *r);
+
+#endif
