@@ -26,8 +26,8 @@ struct db_config {
 };
 
 /* A file of sql/queries, made into a constant by the build.  Prepared once a
- * connection under its name.  Every parameter and every column is text, or
- * text[] for a column. */
+ * connection under its name; with an index of -1 it is sent whole each time.
+ * Every parameter and every column is text, or text[] for a column. */
 struct statement {
 	const char *name;
 	const char *text;

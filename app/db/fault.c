@@ -15,20 +15,16 @@ static const struct {
 	const char *prefix;
 	enum fault fault;
 } classes[] = {
-	{ "08", FAULT_LOST },      /* connection exceptions */
-	{ "57P", FAULT_LOST },     /* shutdown, crash, starting, idle too long */
-	{ "25P03", FAULT_LOST },   /* idle in transaction too long */
-	{ "57014", FAULT_CANCELED },
-	{ "53", FAULT_CROWDED },   /* connections, memory, disk */
-	{ "40001", FAULT_DEADLOCK },
-	{ "40P01", FAULT_DEADLOCK },
-	{ "55P03", FAULT_LOCKED },
+	{ "08", FAULT_LOST }, /* connection exceptions */
+	{ "57P", FAULT_LOST }, /* shutdown, crash, starting, idle too long */
+	{ "25P03", FAULT_LOST }, /* idle in transaction too long */
+	{ "57014", FAULT_CANCELED }, { "53", FAULT_CROWDED }, /* connections, memory, disk */
+	{ "40001", FAULT_DEADLOCK }, { "40P01", FAULT_DEADLOCK }, { "55P03", FAULT_LOCKED },
 	{ "23505", FAULT_CONFLICT }, /* unique */
 	{ "23503", FAULT_CONFLICT }, /* foreign key */
 	{ "23P01", FAULT_CONFLICT }, /* exclusion */
-	{ "25006", FAULT_READ_ONLY },
-	{ "26000", FAULT_STALE },  /* no such prepared statement */
-	{ "22021", FAULT_PARAM },  /* not in the encoding */
+	{ "25006", FAULT_READ_ONLY }, { "26000", FAULT_STALE }, /* no such prepared statement */
+	{ "22021", FAULT_PARAM }, /* not in the encoding */
 };
 
 const struct fault_meaning *

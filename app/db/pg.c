@@ -135,8 +135,10 @@ read_options(struct pg_target *t)
 
 	if (options)
 		split_hosts(t, options);
+	else if (harmless)
+		log_event(LOG_ERROR, "db_url", "%.*s", (int)strcspn(why, "\n"), why);
 	else
-		log_event(LOG_ERROR, "db_url", "%s", harmless ? why : "not a connection string");
+		log_event(LOG_ERROR, "db_url", "not a connection string");
 	PQfreemem(why);
 	PQconninfoFree(options);
 	return options != NULL;
@@ -416,8 +418,8 @@ pg_connect(struct pg_target *t, int64_t deadline_ms, enum fault *fault, char *er
 		int host = (first + i) % hosts;
 		int64_t now = clock_ms();
 
-		pg = connect_host(t, host, now + (deadline_ms - now) / (hosts - i), fault, error,
-		    room);
+		pg = connect_host(
+		    t, host, now + (deadline_ms - now) / (hosts - i), fault, error, room);
 		if (pg)
 			atomic_store(&t->preferred, host);
 	}
@@ -438,8 +440,7 @@ pg_close(struct pg *pg)
 bool
 pg_is_idle(const struct pg *pg)
 {
-	return PQstatus(pg->conn) == CONNECTION_OK &&
-	    PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
+	return PQstatus(pg->conn) == CONNECTION_OK && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
 }
 
 bool
@@ -522,8 +523,8 @@ static bool
 send_statement(struct pg *pg, const struct statement *st, const char *const *values, int count)
 {
 	if (st->index < 0)
-		return PQsendQueryParams(pg->conn, st->text, count, NULL, values, NULL, NULL,
-		    BINARY);
+		return PQsendQueryParams(
+		    pg->conn, st->text, count, NULL, values, NULL, NULL, BINARY);
 	return PQsendQueryPrepared(pg->conn, st->name, count, values, NULL, NULL, BINARY);
 }
 
@@ -572,10 +573,9 @@ fill(PGresult *res, const struct statement *st, struct row *row)
 	if (!row->found)
 		return FAULT_NONE;
 	raw = cell(res, tags);
-	if (!columns_fit(res, tags) ||
-	    (raw.at && !array_parse(raw, &row->tags, &row->tag_count))) {
-		log_event(LOG_ERROR, "db_statement", "%s: columns must be text, tags text[]",
-		    st->name);
+	if (!columns_fit(res, tags) || (raw.at && !array_parse(raw, &row->tags, &row->tag_count))) {
+		log_event(
+		    LOG_ERROR, "db_statement", "%s: columns must be text, tags text[]", st->name);
 		row_free(row);
 		return FAULT_WRONG;
 	}
@@ -637,9 +637,9 @@ pg_script(struct pg *pg, const char *sql, int64_t deadline_ms, char *error, size
 		f = collect(pg->conn, deadline_ms, &res);
 	if (room)
 		snprintf(error, room, "%s",
-		    f == FAULT_NONE ? "" :
-			res             ? PQresultErrorMessage(res) :
-					  fault_meaning(f)->word);
+		    f == FAULT_NONE ? ""
+			: res	    ? PQresultErrorMessage(res)
+				    : fault_meaning(f)->word);
 	PQclear(res);
 	return f;
 }

@@ -1,378 +1,409 @@
 /*
- * The pool: idle connections on a stack (the warmest is used first), callers
- * waiting on one condition.  One lock for all of it, never held while the
- * server is spoken to.
- *
- * After a connection could not be made, none is tried again until the back-off
- * is over, and callers hear "unavailable" at once; the first success ends it.
- * A new generation makes every connection of an older one close when it comes
- * back.
+ * One lock holds everything of struct db that changes; it is never held while
+ * a server is waited for.  in_use + idle_count never exceeds config.pool: a
+ * slot is counted in in_use before its connection is made or taken from the
+ * idle ones.
  */
-#include "db/db.h"
+#include "db/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
-#include "db/pg.h"
-#include "db/fault.h"
 
-#define WORDS_BYTES 256
-#define LATE_MS 500
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 1000
-#define SCRIPT_MS (30 * 60 * 1000)
-
-struct pooled {
-	struct pg *pg;
-	int64_t made_ms;
-	uint64_t generation;
-};
+#define LATE_MS 500 /* we wait longer than the server's own time-out */
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_LAST_MS 1600 /* and up to a quarter more */
+#define ERROR_BYTES 300
 
 struct db {
 	struct db_config config;
 	struct pg_target *target;
 	pthread_mutex_t lock;
-	pthread_cond_t returned;
-	int64_t retry_at_ms;
-	int backoff_ms;
-	uint64_t generation;
-	struct db_stats stats;
+	pthread_cond_t freed; /* a slot or an idle connection; CLOCK_MONOTONIC */
+	struct lease *idle; /* a stack: what was used last is used next */
 	int idle_count;
-	struct pooled idle[];
+	/* A connection of an older generation is closed, not used. */
+	uint64_t generation;
+	/* Connecting failed: not again before retry_at_ms, and one at a time. */
+	int backoff_ms;
+	int64_t retry_at_ms;
+	bool crowded; /* the server has too many connections, but it is there */
+	struct db_stats stats;
 };
 
-struct tx {
-	struct db *db;
-	struct pooled conn;
-	enum fault fault; /* of the latest statement */
-};
+static bool
+init_lock(struct db *db)
+{
+	pthread_condattr_t attr;
+
+	if (pthread_condattr_init(&attr) != 0)
+		return false;
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&db->lock, NULL);
+	pthread_cond_init(&db->freed, &attr);
+	pthread_condattr_destroy(&attr);
+	return true;
+}
 
 struct db *
 db_open(const struct db_config *config)
 {
-	struct db *db = calloc(1, sizeof(*db) + (size_t)config->pool * sizeof(db->idle[0]));
-	pthread_condattr_t monotonic;
+	struct db *db = calloc(1, sizeof(*db));
 
+	assert(config->pool > 0);
 	if (!db)
 		return NULL;
 	db->config = *config;
+	db->config.url = NULL; /* the caller's, and it has a password */
 	db->target = pg_target_make(config);
-	if (!db->target) {
-		free(db);
-		return NULL;
-	}
-	pthread_mutex_init(&db->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&db->returned, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	return db;
+	db->idle = calloc((size_t)config->pool, sizeof(*db->idle));
+	if (db->target && db->idle && init_lock(db))
+		return db;
+	pg_target_free(db->target);
+	free(db->idle);
+	free(db);
+	return NULL;
 }
 
 void
 db_close(struct db *db)
 {
-	for (int i = 0; i < db->idle_count; i++)
-		pg_close(db->idle[i].pg);
-	pthread_cond_destroy(&db->returned);
+	if (!db)
+		return;
+	assert(db->stats.in_use == 0);
+	while (db->idle_count > 0)
+		pg_close(db->idle[--db->idle_count].pg);
+	pthread_cond_destroy(&db->freed);
 	pthread_mutex_destroy(&db->lock);
 	pg_target_free(db->target);
+	free(db->idle);
 	free(db);
 }
 
-/* ---- taking and giving back ---- */
+/* --- slots -------------------------------------------------------------- */
 
-static void
-connected(struct db *db, bool fine, const char *words)
+/* Too many connections at the server: one of ours that is used just now is
+ * the next to be had. */
+static bool
+waits_for_others(const struct db *db, int64_t now_ms)
 {
-	bool first;
-
-	pthread_mutex_lock(&db->lock);
-	first = db->backoff_ms == 0;
-	if (fine) {
-		db->stats.connects++;
-		db->backoff_ms = 0;
-		db->retry_at_ms = 0;
-	} else {
-		db->stats.failures++;
-		db->stats.open--;
-		db->backoff_ms = first ? BACKOFF_MIN_MS : db->backoff_ms * 2;
-		if (db->backoff_ms > BACKOFF_MAX_MS)
-			db->backoff_ms = BACKOFF_MAX_MS;
-		db->retry_at_ms = clock_ms() + db->backoff_ms / 2 +
-		    (int)random_below((uint32_t)db->backoff_ms / 2 + 1);
-		pthread_cond_signal(&db->returned);
-	}
-	pthread_mutex_unlock(&db->lock);
-	if (!fine && first)
-		log_event(LOG_WARN, "database", "cannot connect: %s", words);
-	else if (fine && !first)
-		log_event(LOG_INFO, "database", "connected again");
-}
-
-static enum status
-take_new(struct db *db, struct pooled *out)
-{
-	char words[WORDS_BYTES] = "";
-	enum fault fault;
-
-	out->made_ms = clock_ms();
-	out->pg = pg_connect(
-	    db->target, out->made_ms + db->config.connect_ms, &fault, words, sizeof(words));
-	connected(db, out->pg != NULL, words);
-	return out->pg ? OK : UNAVAILABLE;
-}
-
-static struct timespec
-timespec_of(int64_t ms)
-{
-	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000 };
-
-	return t;
-}
-
-enum took { TOOK_IDLE, TOOK_PLACE, TOOK_NOTHING_IN_TIME, TOOK_BACKOFF };
-
-/* An idle connection, or a place for a new one. */
-static enum took
-take_place(struct db *db, int64_t until_ms, struct pooled *out)
-{
-	struct timespec until = timespec_of(until_ms);
-	enum took took = TOOK_NOTHING_IN_TIME;
-	int late = 0;
-
-	pthread_mutex_lock(&db->lock);
-	db->stats.waiting++;
-	while (db->idle_count == 0 && db->stats.open >= db->config.pool && late == 0)
-		late = pthread_cond_timedwait(&db->returned, &db->lock, &until);
-	db->stats.waiting--;
-	out->generation = db->generation;
-	if (db->idle_count > 0) {
-		*out = db->idle[--db->idle_count];
-		took = TOOK_IDLE;
-	} else if (db->stats.open < db->config.pool) {
-		took = clock_ms() < db->retry_at_ms ? TOOK_BACKOFF : TOOK_PLACE;
-		db->stats.open += took == TOOK_PLACE;
-	} else {
-		db->stats.timeouts++;
-	}
-	pthread_mutex_unlock(&db->lock);
-	return took;
-}
-
-static void
-drop(struct db *db, struct pooled *conn)
-{
-	pg_close(conn->pg);
-	pthread_mutex_lock(&db->lock);
-	db->stats.open--;
-	pthread_cond_signal(&db->returned);
-	pthread_mutex_unlock(&db->lock);
+	return db->crowded && now_ms < db->retry_at_ms && db->stats.open > 0;
 }
 
 static bool
-is_fresh(struct db *db, const struct pooled *conn)
+must_wait(const struct db *db, int64_t now_ms)
 {
-	bool fresh;
+	return db->stats.in_use >= db->config.pool ||
+	    (db->idle_count == 0 && waits_for_others(db, now_ms));
+}
 
-	pthread_mutex_lock(&db->lock);
-	fresh = conn->generation == db->generation &&
-	    clock_ms() - conn->made_ms < db->config.max_age_s * (int64_t)1000;
-	pthread_mutex_unlock(&db->lock);
-	return fresh;
+static void
+wait_for_change(struct db *db, int64_t now_ms, int64_t deadline_ms)
+{
+	struct timespec until;
+	int64_t ms;
+
+	if (waits_for_others(db, now_ms) && db->retry_at_ms < deadline_ms)
+		deadline_ms = db->retry_at_ms;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ms = until.tv_nsec / 1000000 + (deadline_ms - now_ms);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec = ms % 1000 * 1000000;
+	pthread_cond_timedwait(&db->freed, &db->lock, &until);
 }
 
 static enum status
-take(struct db *db, int64_t until_ms, struct pooled *out)
+slot_take(struct db *db, int64_t deadline_ms)
 {
-	for (;;) {
-		switch (take_place(db, until_ms, out)) {
-		case TOOK_IDLE:
-			if (is_fresh(db, out) && pg_is_silent(out->pg))
-				return OK;
-			drop(db, out);
-			continue;
-		case TOOK_PLACE:
-			return take_new(db, out);
-		case TOOK_NOTHING_IN_TIME:
-			return BUSY;
-		case TOOK_BACKOFF:
-			return UNAVAILABLE;
-		}
+	enum status st = OK;
+	int64_t now;
+
+	pthread_mutex_lock(&db->lock);
+	db->stats.waiting++;
+	while (now = clock_ms(), st == OK && must_wait(db, now)) {
+		if (now >= deadline_ms)
+			st = BUSY;
+		else
+			wait_for_change(db, now, deadline_ms);
 	}
+	db->stats.waiting--;
+	if (st == OK)
+		db->stats.in_use++;
+	else
+		db->stats.timeouts++;
+	pthread_mutex_unlock(&db->lock);
+	return st;
 }
 
-/* After FAULT, which may be FAULT_NONE. */
+/* KEEP, if not NULL, goes to the idle ones. */
 static void
-give_back(struct db *db, struct pooled *conn, enum fault fault)
+slot_give(struct db *db, const struct lease *keep)
+{
+	pthread_mutex_lock(&db->lock);
+	db->stats.in_use--;
+	if (keep)
+		db->idle[db->idle_count++] = *keep;
+	pthread_cond_signal(&db->freed);
+	pthread_mutex_unlock(&db->lock);
+}
+
+/* --- idle connections --------------------------------------------------- */
+
+static bool
+is_current(const struct db *db, const struct lease *l, int64_t now_ms)
+{
+	return l->generation == db->generation &&
+	    now_ms - l->made_ms < (int64_t)db->config.max_age_s * 1000;
+}
+
+/* The lock is held: closing does not block. */
+static void
+idle_close(struct db *db, struct lease *l)
+{
+	pg_close(l->pg);
+	l->pg = NULL;
+	db->stats.open--;
+}
+
+/* An idle connection that is fit to use; the unfit ones on the way are closed.
+ * The lock is held for a poll(2) that does not wait. */
+static bool
+idle_take(struct db *db, struct lease *lease)
+{
+	int64_t now = clock_ms();
+
+	lease->pg = NULL;
+	pthread_mutex_lock(&db->lock);
+	while (!lease->pg && db->idle_count > 0) {
+		*lease = db->idle[--db->idle_count];
+		if (!is_current(db, lease, now)) {
+			idle_close(db, lease);
+		} else if (!pg_is_silent(lease->pg)) {
+			db->stats.failures++;
+			idle_close(db, lease);
+		}
+	}
+	pthread_mutex_unlock(&db->lock);
+	return lease->pg != NULL;
+}
+
+/* One connection was lost: the others may be dead too. */
+static void
+idle_drain(struct db *db)
+{
+	int64_t now = clock_ms();
+	int kept = 0;
+
+	pthread_mutex_lock(&db->lock);
+	for (int i = 0; i < db->idle_count; i++) {
+		struct lease l = db->idle[i];
+
+		if (is_current(db, &l, now) && pg_is_silent(l.pg))
+			db->idle[kept++] = l;
+		else
+			idle_close(db, &l);
+	}
+	db->idle_count = kept;
+	pthread_mutex_unlock(&db->lock);
+}
+
+/* --- connecting --------------------------------------------------------- */
+
+/* After a failure one caller a back-off may try; it is a PROBE, and nobody
+ * else tries until it has ended. */
+static bool
+may_connect(struct db *db, bool *probe, uint64_t *generation)
+{
+	int64_t now = clock_ms();
+	bool may;
+
+	pthread_mutex_lock(&db->lock);
+	*probe = db->backoff_ms > 0;
+	*generation = db->generation;
+	may = !*probe || now >= db->retry_at_ms;
+	if (*probe && may)
+		db->retry_at_ms = now + db->config.connect_ms + LATE_MS;
+	pthread_mutex_unlock(&db->lock);
+	return may;
+}
+
+static void
+note_connected(struct db *db)
+{
+	pthread_mutex_lock(&db->lock);
+	db->backoff_ms = 0;
+	db->retry_at_ms = 0;
+	db->crowded = false;
+	db->stats.open++;
+	db->stats.connects++;
+	pthread_mutex_unlock(&db->lock);
+}
+
+/* Several may fail at once when a server dies: that is one step, not several. */
+static void
+note_refused(struct db *db, bool probe, bool crowded)
+{
+	pthread_mutex_lock(&db->lock);
+	db->stats.failures++;
+	if (probe || db->backoff_ms == 0) {
+		db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : BACKOFF_FIRST_MS;
+		if (db->backoff_ms > BACKOFF_LAST_MS)
+			db->backoff_ms = BACKOFF_LAST_MS;
+		/* Several processes should not come back in step. */
+		db->retry_at_ms = clock_ms() + db->backoff_ms + clock_us() % (db->backoff_ms / 4);
+		db->crowded = crowded;
+		pthread_cond_broadcast(&db->freed);
+	}
+	pthread_mutex_unlock(&db->lock);
+}
+
+static enum fault
+lease_connect(struct db *db, struct lease *lease, int64_t deadline_ms)
+{
+	int64_t now = clock_ms();
+	char error[ERROR_BYTES];
+	enum fault fault;
+	bool probe;
+
+	lease->pg = NULL;
+	if (!may_connect(db, &probe, &lease->generation))
+		return FAULT_LOST;
+	if (deadline_ms > now + db->config.connect_ms)
+		deadline_ms = now + db->config.connect_ms;
+	lease->pg = pg_connect(db->target, deadline_ms, &fault, error, sizeof(error));
+	lease->made_ms = now;
+	if (lease->pg) {
+		note_connected(db);
+		return FAULT_NONE;
+	}
+	note_refused(db, probe, fault == FAULT_CROWDED);
+	log_event(LOG_WARN, "db_connect", "%s", error);
+	return fault;
+}
+
+/* --- leases ------------------------------------------------------------- */
+
+static bool
+has_others(struct db *db)
+{
+	bool has;
+
+	pthread_mutex_lock(&db->lock);
+	has = db->stats.open > 0;
+	pthread_mutex_unlock(&db->lock);
+	return has;
+}
+
+enum status
+lease_take(struct db *db, struct lease *lease)
+{
+	int64_t deadline_ms = clock_ms() + db->config.wait_ms;
+	enum fault fault;
+
+	do {
+		enum status st = slot_take(db, deadline_ms);
+
+		if (st != OK)
+			return st;
+		if (idle_take(db, lease))
+			return OK;
+		fault = lease_connect(db, lease, INT64_MAX);
+		if (fault == FAULT_NONE)
+			return OK;
+		slot_give(db, NULL);
+	} while (fault == FAULT_CROWDED && has_others(db));
+	return UNAVAILABLE;
+}
+
+static void
+close_lost(struct db *db, struct lease *lease)
+{
+	if (!lease->pg)
+		return;
+	pg_close(lease->pg);
+	lease->pg = NULL;
+	pthread_mutex_lock(&db->lock);
+	db->stats.open--;
+	db->stats.failures++;
+	pthread_mutex_unlock(&db->lock);
+}
+
+/* The first of several that find the same out makes the new generation. */
+void
+lease_note(struct db *db, const struct lease *lease, enum fault fault)
 {
 	const struct fault_meaning *meaning = fault_meaning(fault);
-	bool fit = !meaning->drop && pg_is_idle(conn->pg);
 
-	pthread_mutex_lock(&db->lock);
-	db->stats.failures += !fit;
-	db->generation += meaning->drop_all;
-	pthread_mutex_unlock(&db->lock);
-	if (!fit || !is_fresh(db, conn)) {
-		drop(db, conn);
-		return;
+	if (meaning->drop_all) {
+		pthread_mutex_lock(&db->lock);
+		if (lease->generation == db->generation)
+			db->generation++;
+		pthread_mutex_unlock(&db->lock);
 	}
-	pthread_mutex_lock(&db->lock);
-	db->idle[db->idle_count++] = *conn;
-	pthread_cond_signal(&db->returned);
-	pthread_mutex_unlock(&db->lock);
+	if (meaning->drop)
+		idle_drain(db);
 }
 
-/* ---- reads ---- */
-
-static int
-patience_ms(const struct db *db)
+enum fault
+lease_renew(struct db *db, struct lease *lease, int64_t deadline_ms)
 {
-	return db->config.statement_ms + LATE_MS;
-}
-
-static enum status
-read_once(struct db *db, const struct statement *st, const struct span *params, int count,
-    int64_t until_ms, struct row *row, bool *again)
-{
-	struct pooled conn;
-	enum fault fault;
-	enum status s = take(db, clock_ms() + db->config.wait_ms, &conn);
-
-	*again = false;
-	if (s != OK)
-		return s;
-	fault = pg_run(conn.pg, st, params, count, until_ms, row);
-	give_back(db, &conn, fault);
-	*again = fault_meaning(fault)->repeat;
-	return fault_meaning(fault)->status;
-}
-
-enum status
-db_read(struct db *db, const struct statement *st, const struct span *params, int count,
-    struct row *row)
-{
-	int64_t until_ms = clock_ms() + db->config.wait_ms + patience_ms(db);
-	bool again;
-	enum status s;
-
-	memset(row, 0, sizeof(*row));
-	s = read_once(db, st, params, count, until_ms, row, &again);
-	if (again && clock_ms() < until_ms)
-		s = read_once(db, st, params, count, until_ms, row, &again);
-	pthread_mutex_lock(&db->lock);
-	db->stats.reads++;
-	pthread_mutex_unlock(&db->lock);
-	return s;
-}
-
-enum status
-db_ping(struct db *db)
-{
-	struct pooled conn;
-	enum fault fault;
-	enum status s = take(db, clock_ms() + db->config.wait_ms, &conn);
-
-	if (s != OK)
-		return s;
-	fault = pg_command(conn.pg, "select 1", "SELECT 1", clock_ms() + patience_ms(db));
-	give_back(db, &conn, fault);
-	return fault == FAULT_NONE ? OK : UNAVAILABLE;
-}
-
-/* ---- transactions ---- */
-
-enum status
-tx_begin(struct db *db, struct tx **out)
-{
-	int64_t until_ms = clock_ms() + db->config.wait_ms;
-	struct tx *tx = calloc(1, sizeof(*tx));
-	enum status s = BUSY;
-
-	*out = NULL;
-	if (!tx)
-		return BUSY;
-	tx->db = db;
-	/* Nothing has happened before BEGIN is through: another may be tried. */
-	for (int tries = 0; tries < 2; tries++) {
-		s = take(db, until_ms, &tx->conn);
-		if (s != OK)
-			break;
-		tx->fault =
-		    pg_command(tx->conn.pg, "begin", "BEGIN", clock_ms() + patience_ms(db));
-		if (tx->fault == FAULT_NONE) {
-			*out = tx;
-			return OK;
-		}
-		give_back(db, &tx->conn, tx->fault);
-		s = UNAVAILABLE;
-		if (!fault_meaning(tx->fault)->repeat)
-			break;
-	}
-	free(tx);
-	return s;
-}
-
-enum status
-tx_run(struct tx *tx, const struct statement *st, const struct span *params, int count,
-    struct row *row)
-{
-	memset(row, 0, sizeof(*row));
-	tx->fault =
-	    pg_run(tx->conn.pg, st, params, count, clock_ms() + patience_ms(tx->db), row);
-	return fault_meaning(tx->fault)->status;
-}
-
-enum status
-tx_commit(struct tx *tx)
-{
-	struct db *db = tx->db;
-	enum fault fault =
-	    pg_command(tx->conn.pg, "commit", "COMMIT", clock_ms() + patience_ms(db));
-	bool lost = fault_meaning(fault)->drop;
-
-	give_back(db, &tx->conn, fault);
-	free(tx);
-	pthread_mutex_lock(&db->lock);
-	db->stats.commits += fault == FAULT_NONE;
-	pthread_mutex_unlock(&db->lock);
-	/* Late or lost: it may have been done. */
-	return lost ? UNKNOWN_OUTCOME : fault_meaning(fault)->status;
+	close_lost(db, lease);
+	return lease_connect(db, lease, deadline_ms);
 }
 
 void
-tx_abandon(struct tx *tx)
+lease_end(struct db *db, struct lease *lease, enum fault fault)
 {
-	enum fault fault = tx->fault;
-
-	/* If even this fails, the connection is closed, and the server rolls back. */
-	if (!fault_meaning(fault)->drop)
-		fault = pg_command(
-		    tx->conn.pg, "rollback", "ROLLBACK", clock_ms() + patience_ms(tx->db));
-	give_back(tx->db, &tx->conn, fault);
-	free(tx);
+	if (lease->pg)
+		lease_note(db, lease, fault);
+	if (fault_meaning(fault)->drop || (lease->pg && !pg_is_idle(lease->pg)))
+		close_lost(db, lease);
+	slot_give(db, lease->pg ? lease : NULL);
 }
 
-/* ---- scripts ---- */
-
-enum status
-db_script(struct db *db, const char *sql, char *error, size_t room)
+struct pg *
+pool_connect_alone(struct db *db, enum fault *fault, char *error, size_t room)
 {
-	int64_t until_ms = clock_ms() + db->config.connect_ms;
-	enum fault fault;
-	struct pg *pg = pg_connect(db->target, until_ms, &fault, error, room);
+	int64_t deadline_ms = clock_ms() + db->config.connect_ms;
+	struct pg *pg = pg_connect(db->target, deadline_ms, fault, error, room);
 
 	if (!pg)
-		return UNAVAILABLE;
-	fault = pg_script(pg, "set statement_timeout = 0", until_ms, error, room);
-	if (fault == FAULT_NONE)
-		fault = pg_script(pg, sql, clock_ms() + SCRIPT_MS, error, room);
+		return NULL;
+	*fault =
+	    pg_script(pg, "set statement_timeout = 0; set idle_in_transaction_session_timeout = 0",
+		deadline_ms, error, room);
+	if (*fault == FAULT_NONE)
+		return pg;
 	pg_close(pg);
-	return fault_meaning(fault)->status;
+	return NULL;
+}
+
+int64_t
+pool_deadline_ms(const struct db *db)
+{
+	return clock_ms() + db->config.statement_ms + LATE_MS;
+}
+
+/* --- statistics --------------------------------------------------------- */
+
+void
+pool_count_read(struct db *db)
+{
+	pthread_mutex_lock(&db->lock);
+	db->stats.reads++;
+	pthread_mutex_unlock(&db->lock);
+}
+
+void
+pool_count_commit(struct db *db)
+{
+	pthread_mutex_lock(&db->lock);
+	db->stats.commits++;
+	pthread_mutex_unlock(&db->lock);
 }
 
 void
@@ -380,6 +411,5 @@ db_read_stats(struct db *db, struct db_stats *out)
 {
 	pthread_mutex_lock(&db->lock);
 	*out = db->stats;
-	out->in_use = db->stats.open - db->idle_count;
 	pthread_mutex_unlock(&db->lock);
 }

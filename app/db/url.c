@@ -1,43 +1,86 @@
 #include "db/url.h"
 
-#include <stdio.h>
+#include "base/span.h"
 
-/* https://www.prisma.io/docs/orm/overview/databases/postgresql#arguments */
-static const char *const prisma_only[] = {
-	"connection_limit",
-	"pool_timeout",
-	"pgbouncer",
-	"socket_timeout",
-	"statement_cache_size",
-	"max_idle_connection_lifetime",
-	"max_connection_lifetime",
-	"single_use_connections",
-	"sslaccept",
-	"sslidentity",
-	"schema",
-};
+/* Prisma's own, of which libpq knows nothing; "schema" is handled apart. */
+static const struct span prisma_only[] = { SPAN("connection_limit"),
+	SPAN("max_connection_lifetime"), SPAN("max_idle_connection_lifetime"), SPAN("pgbouncer"),
+	SPAN("pool_timeout"), SPAN("single_use_connections"), SPAN("socket_timeout"),
+	SPAN("sslaccept"), SPAN("sslidentity"), SPAN("statement_cache_size") };
 
 static bool
 is_prisma_only(struct span name)
 {
 	for (size_t i = 0; i < sizeof(prisma_only) / sizeof(prisma_only[0]); i++) {
-		if (span_is(name, prisma_only[i]))
+		if (span_equal(name, prisma_only[i]))
 			return true;
 	}
 	return false;
 }
 
 static bool
-copy_schema(struct span value, char *schema, size_t room)
+is_word(struct span s)
 {
-	if (value.len == 0 || value.len >= room)
-		return false;
-	for (size_t i = 0; i < value.len; i++) {
-		char c = value.at[i];
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.at[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		        c == '_'))
+		if (c != '_' && !(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z'))
 			return false;
+	}
+	return s.len > 0;
+}
+
+/* Cut S at the first C: what is before it; the rest, without C, stays in S.
+ * Without C everything is before it and S is empty. */
+static struct span
+cut(struct span *s, char c)
+{
+	const char *at = s->len ? memchr(s->at, c, s->len) : NULL;
+	struct span before = span_make(s->at, at ? (size_t)(at - s->at) : s->len);
+
+	*s = span_skip(*s, at ? before.len + 1 : s->len);
+	return before;
+}
+
+/* Where what is behind "scheme://" begins; 0 if it is no URL. */
+static size_t
+authority_at(struct span url)
+{
+	const char *at = strstr(url.at, "://");
+
+	if (!at || memchr(url.at, '=', (size_t)(at - url.at)))
+		return 0;
+	return (size_t)(at - url.at) + 3;
+}
+
+static bool
+is_postgres(struct span url)
+{
+	return span_starts(url, span_of("postgresql://")) ||
+	    span_starts(url, span_of("postgres://"));
+}
+
+/* Where the query begins ('?' or the end), by libpq's rule: a '?' before the
+ * '@' of user and password belongs to the password. */
+static size_t
+query_at(struct span url)
+{
+	struct span rest = span_skip(url, authority_at(url));
+	struct span path = rest;
+	struct span login = cut(&path, '/');
+	size_t host = cut(&(struct span){ login.at, login.len }, '@').len;
+
+	if (host < login.len)
+		rest = span_skip(rest, host);
+	return (size_t)(rest.at - url.at) + cut(&(struct span){ rest.at, rest.len }, '?').len;
+}
+
+static bool
+take_schema(struct span value, char *schema, size_t room, const char **why)
+{
+	if (!is_word(value) || value.len >= room) {
+		*why = "the parameter schema is not a name of [A-Za-z0-9_]";
+		return false;
 	}
 	memcpy(schema, value.at, value.len);
 	schema[value.len] = '\0';
@@ -45,52 +88,47 @@ copy_schema(struct span value, char *schema, size_t room)
 }
 
 static bool
-filter_query(const char *query, struct buf *out, char *schema, size_t room)
+copy_query(struct span query, struct buf *out, char *schema, size_t room, const char **why)
 {
-	char between = '?';
+	char before = '?';
 
-	while (*query) {
-		size_t len = strcspn(query, "&");
-		struct span pair = span_make(query, len);
-		const char *equals = memchr(query, '=', len);
-		size_t name_len = equals ? (size_t)(equals - query) : len;
-		struct span name = span_make(query, name_len);
+	while (query.len) {
+		struct span whole = cut(&query, '&');
+		struct span value = whole;
+		struct span name = cut(&value, '=');
 
-		if (span_is(name, "schema") && equals &&
-		    !copy_schema(span_skip(pair, name_len + 1), schema, room))
-			return false;
-		if (len && !is_prisma_only(name)) {
-			buf_char(out, between);
-			buf_span_add(out, pair);
-			between = '&';
+		if (span_is(name, "schema")) {
+			if (!take_schema(value, schema, room, why))
+				return false;
+		} else if (whole.len && !is_prisma_only(name)) {
+			buf_char(out, before);
+			buf_span_add(out, whole);
+			before = '&';
 		}
-		query += len;
-		query += *query == '&';
 	}
 	return true;
-}
-
-static bool
-is_url(const char *url)
-{
-	return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0;
 }
 
 bool
 url_for_libpq(const char *url, struct buf *out, char *schema, size_t room, const char **why)
 {
-	const char *query = strchr(url, '?');
+	struct span whole = span_of(url);
+	size_t at;
 
 	*schema = '\0';
-	if (!is_url(url)) {
-		*why = "it must begin with postgresql:// or hold name=value pairs";
-		buf_text(out, url);
-		return strchr(url, '=') && !strstr(url, "://") && buf_ok(out);
+	*why = "neither postgresql:// nor key=value";
+	if (!authority_at(whole)) {
+		if (!memchr(whole.at, '=', whole.len))
+			return false;
+		buf_span_add(out, whole);
+	} else {
+		if (!is_postgres(whole))
+			return false;
+		at = query_at(whole);
+		buf_add(out, whole.at, at);
+		if (at < whole.len && !copy_query(span_skip(whole, at + 1), out, schema, room, why))
+			return false;
 	}
-	*why = "schema= must be letters, digits and '_'";
-	buf_add(out, url, query ? (size_t)(query - url) : strlen(url));
-	if (query && !filter_query(query + 1, out, schema, room))
-		return false;
-	*why = "it is too long";
+	*why = "too long";
 	return buf_ok(out);
 }
