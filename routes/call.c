@@ -366,7 +366,7 @@ value_of(const struct call *c, const char *name)
 		if (strcmp(name, c->route->params[i].name) == 0)
 			return c->params[i];
 	}
-	assert(!"a key parameter that the route does not have");
+	assert(false && "a key parameter that the route does not have");
 	return span_of("");
 }
 

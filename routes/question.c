@@ -87,7 +87,7 @@ bool
 question_make(struct question *q, struct arena *arena, int policy, const struct cached *cached,
     const struct statement *st, const struct span *values)
 {
-	struct key_part parts[KEY_MAX_PARTS];
+	struct key_part parts[KEY_MAX_PARTS] = { { 0 } };
 	int count = count_of(cached);
 
 	for (int i = 0; i < count; i++) {

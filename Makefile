@@ -1,0 +1,127 @@
+# pupitre.  `make help` says what there is.
+
+SHELL = /bin/sh
+VARIANT ?= release
+BUILD = .build/$(VARIANT)
+VERSION = 0.1.0
+
+prefix ?= /usr/local
+bindir = $(prefix)/bin
+datadir = $(prefix)/share/pupitre
+docdir = $(prefix)/share/doc/pupitre
+unitdir = $(prefix)/lib/systemd/system
+
+CC ?= gcc
+WARN = -Wall -Wextra -Wshadow -Wconversion -Werror
+CPPFLAGS_ALL = -D_GNU_SOURCE -DPUPITRE_VERSION='"$(VERSION)"' -Iapp -I. -I$(BUILD)/gen $(CPPFLAGS)
+LIBS = -lfcgi -lpq -lhiredis -ljson-c -lsodium -lssl -lcrypto -lz -lpthread
+
+FLAGS_release = -O2 -g -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+LINK_release = -pie -Wl,-z,relro,-z,now
+FLAGS_asan = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+LINK_asan = -fsanitize=address,undefined
+FLAGS_tsan = -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+LINK_tsan = -fsanitize=thread
+
+CFLAGS_ALL = -std=gnu11 $(WARN) $(FLAGS_$(VARIANT)) $(CFLAGS)
+LDFLAGS_ALL = $(LINK_$(VARIANT)) $(LDFLAGS)
+
+SOURCES = $(sort $(wildcard app/*.c app/*/*.c routes/*.c))
+LIB_SOURCES = $(filter-out app/main.c,$(SOURCES))
+OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql.o
+TESTS = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+SQL_FILES = $(sort $(wildcard sql/queries/*.sql sql/migrations/*.sql sql/demo/*.sql))
+
+.PHONY: all help up down demo test unit torture asan tsan lint format install uninstall clean FORCE
+
+all: $(BUILD)/pupitre ## build .build/release/pupitre
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+$(BUILD)/pupitre: $(BUILD)/app/main.o $(BUILD)/libpupitre.a
+	@echo '  LINK  $@'
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(BUILD)/libpupitre.a: $(OBJECTS)
+	@rm -f $@
+	@echo '  AR    $@'
+	@ar rcs $@ $(OBJECTS)
+
+$(BUILD)/%.o: %.c $(BUILD)/gen/sql.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/sql.o: $(BUILD)/gen/sql.c $(BUILD)/flags
+	@echo '  CC    $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-overlength-strings -MMD -MP -c -o $@ $<
+
+# The list of files is a dependency too, so that a file that goes is noticed.
+$(BUILD)/gen/sql.c $(BUILD)/gen/sql.h: $(BUILD)/gen/stamp ;
+$(BUILD)/gen/stamp: sql/embed $(SQL_FILES) $(BUILD)/sql-files
+	sh sql/embed $(BUILD)/gen
+	@touch $@
+
+$(BUILD)/sql-files: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SQL_FILES)' | cmp -s - $@ || echo '$(SQL_FILES)' > $@
+
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || \
+		echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+
+# ---- tests
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libpupitre.a
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	@$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
+		$(BUILD)/libpupitre.a -lcmocka $(LIBS)
+
+unit: $(TESTS:%=$(BUILD)/unit/%) ## build the unit tests (tests/run runs them)
+
+asan: ## build with AddressSanitizer and UBSan, the unit tests too
+	$(MAKE) VARIANT=asan all unit
+
+tsan: ## build with ThreadSanitizer, the unit tests too
+	$(MAKE) VARIANT=tsan all unit
+
+test: ## set up, run every test, and count
+	tests/run
+
+lint: ## style, warnings of two compilers, folder rules
+	tests/run lint
+
+format: ## put the C files into the project's style
+	clang-format -i $$(git ls-files 'app/*.[ch]' 'routes/*.[ch]' 'tests/*.[ch]')
+
+# ---- running and installing
+
+up: ## install what is missing, build, start a private school on 127.0.0.1:8080 (PORT=)
+	deploy/stack up
+
+down: ## stop what `make up` started
+	deploy/stack down
+
+install: all ## install under $(prefix); DESTDIR= is honoured
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(docdir) \
+		$(DESTDIR)$(unitdir)
+	install -m 755 $(BUILD)/pupitre $(DESTDIR)$(bindir)/pupitre
+	install -m 644 deploy/nginx/pupitre-*.conf $(DESTDIR)$(datadir)/nginx/
+	install -m 644 README.md LICENSE deploy/README.md $(DESTDIR)$(docdir)/
+	sed 's|@bindir@|$(bindir)|' deploy/systemd/pupitre.service.in \
+		> $(DESTDIR)$(unitdir)/pupitre.service
+	install -m 644 deploy/systemd/pupitre.socket $(DESTDIR)$(unitdir)/
+
+uninstall: ## take away what install put there
+	rm -f $(DESTDIR)$(bindir)/pupitre $(DESTDIR)$(unitdir)/pupitre.service \
+		$(DESTDIR)$(unitdir)/pupitre.socket
+	rm -rf $(DESTDIR)$(datadir) $(DESTDIR)$(docdir)
+
+clean: ## take away what was built
+	rm -rf .build
+
+-include $(OBJECTS:.o=.d) $(BUILD)/app/main.d $(TESTS:%=$(BUILD)/unit/%.d)
