@@ -110,7 +110,9 @@ install: all ## install under $(prefix); DESTDIR= is honoured
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(docdir) \
 		$(DESTDIR)$(unitdir)
 	install -m 755 $(BUILD)/pupitre $(DESTDIR)$(bindir)/pupitre
-	install -m 644 deploy/nginx/pupitre-*.conf $(DESTDIR)$(datadir)/nginx/
+	for f in deploy/nginx/pupitre-*.conf; do \
+		sed "s|include pupitre-|include $(datadir)/nginx/pupitre-|" $$f \
+			> $(DESTDIR)$(datadir)/nginx/$${f##*/}; done
 	install -m 644 README.md LICENSE deploy/README.md $(DESTDIR)$(docdir)/
 	sed 's|@bindir@|$(bindir)|' deploy/systemd/pupitre.service.in \
 		> $(DESTDIR)$(unitdir)/pupitre.service
