@@ -40,28 +40,28 @@ call_user(const struct call *c)
 	return span_of(c->rq->user.id);
 }
 
+static struct cache_policy
+policy_of(const struct cached *cached, enum who who)
+{
+	return (struct cache_policy){
+		.prefix = cached->prefix,
+		.ttl = cached->ttl,
+		.internal = cached->internal,
+		.anonymous = who == ANYONE,
+	};
+}
+
 int
 call_policies(struct cache_policy out[CACHE_MAX_POLICIES])
 {
 	int n = 0;
 
 	assert(route_count + guard_count < CACHE_MAX_POLICIES);
-	for (int i = 0; i < route_count; i++) {
-		const struct route *r = &routes[i];
-
-		out[n++] = (struct cache_policy){
-			.prefix = r->cache.prefix,
-			.ttl = r->cache.ttl,
-			.anonymous = r->who == ANYONE,
-		};
-	}
+	for (int i = 0; i < route_count; i++)
+		out[n++] = policy_of(&routes[i].cache, routes[i].who);
 	for (int i = 0; i < guard_count; i++)
-		out[n++] = (struct cache_policy){
-			guards[i]->cache.prefix, guards[i]->cache.ttl, .internal = true
-		};
-	out[n++] = (struct cache_policy){
-		session_cache.prefix, session_cache.ttl, .internal = true
-	};
+		out[n++] = policy_of(&guards[i]->cache, SIGNED_IN);
+	out[n++] = policy_of(&session_cache, SIGNED_IN);
 	return n;
 }
 

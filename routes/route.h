@@ -26,6 +26,7 @@ struct cached {
 	const char *prefix;
 	enum ttl_class ttl;
 	const char *by[KEY_MAX_PARTS];
+	bool internal; /* not one of the contract's entries: left out of totals */
 };
 
 #define KEYED_BY(...) { __VA_ARGS__ }

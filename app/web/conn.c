@@ -126,7 +126,7 @@ write_log(struct conn *c)
 	log_text(&l, "route", span_of(rq->route ? rq->route : "-"));
 	log_number(&l, "status", status_code(rq->response.status));
 	log_text(&l, "cache", span_of(rq->cache ? rq->cache : "-"));
-	log_number(&l, "bytes", (int64_t)c->frame.bytes);
+	log_number(&l, "bytes", (int64_t)rq->response.body.len);
 	log_number(&l, "us", clock_us() - rq->began_us);
 	log_number(&l, "redis_us", rq->redis_us);
 	log_number(&l, "db_us", rq->db_us);

@@ -1,8 +1,8 @@
 -- $1 courseId, $2 lessonId
-select json_build_object('lesson', (select row_to_json(item) from (
+select '{"lesson":' || (select row_to_json(item)::text from (
     select l.id, l.name, l.state, l.content, l."courseId", l.rank,
       pupitre.iso(l."createdAt") as "createdAt"
-  ) item))::text as body,
+  ) item) || '}' as body,
   array['lesson:' || l.id] as tags
 from "Lesson" l
 where l.id = $2 and l."courseId" = $1

@@ -5,9 +5,9 @@ with made as (
   returning *
 )
 select 'created' as outcome,
-  json_build_object('message', 'Course created', 'course', (select row_to_json(item) from (
+  '{"message":"Course created","course":' || (select row_to_json(item)::text from (
     select id, name, presentation, image, pupitre.iso("createdAt") as "createdAt",
-      "creatorId", state) item))::text as body,
+      "creatorId", state) item) || '}' as body,
   array['course:' || id, 'creator:' || "creatorId" || ':courses']
     || case when state = 'PUBLISHED' then array['courses:published'] else '{}' end as tags
 from made

@@ -12,11 +12,10 @@ with old as (
   returning *
 )
 select 'ok' as outcome,
-  json_build_object('message', 'Course updated', 'updated', true,
-    'course', (select row_to_json(item) from (
+  '{"message":"Course updated","updated":true,"course":' || (select row_to_json(item)::text from (
       select made.id, made.name, made.presentation, made.image,
         pupitre.iso(made."createdAt") as "createdAt", made."creatorId", made.state
-    ) item))::text as body,
+    ) item) || '}' as body,
   array['course:' || made.id, 'creator:' || made."creatorId" || ':courses']
     || case when 'PUBLISHED' in (made.state, old.state) then array['courses:published']
       else '{}' end as tags

@@ -9,6 +9,6 @@ with course as (
   returning "courseId"
 )
 select case when course.id is null then 'not_found' else 'ok' end as outcome,
-  json_build_object('success', true, 'courseName', course.name)::text as body,
+  '{"success":true,"courseName":' || to_json(course.name) || '}' as body,
   array['user:' || $2 || ':courses', 'course:' || course.id || ':users'] as tags
 from (select) one left join course on true left join made on true

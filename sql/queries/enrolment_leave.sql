@@ -7,6 +7,6 @@ with gone as (
   where id = $2 and (state = 'PUBLISHED' or exists (select from gone))
 )
 select case when course.id is null then 'not_found' else 'ok' end as outcome,
-  json_build_object('success', true, 'courseName', course.name)::text as body,
+  '{"success":true,"courseName":' || to_json(course.name) || '}' as body,
   array['user:' || $1 || ':courses', 'course:' || course.id || ':users'] as tags
 from (select) one left join course on true

@@ -9,9 +9,9 @@ with made as (
   returning *
 )
 select 'created' as outcome,
-  json_build_object('message', 'Lesson created', 'lesson', (select row_to_json(item) from (
+  '{"message":"Lesson created","lesson":' || (select row_to_json(item)::text from (
     select id, name, rank, content, state, pupitre.iso("createdAt") as "createdAt",
-      "courseId") item))::text as body,
+      "courseId") item) || '}' as body,
   array['lesson:' || id, 'course:' || "courseId" || ':lessons']
     || case when state = 'PUBLIC' then array['lessons:public'] else '{}' end as tags
 from made

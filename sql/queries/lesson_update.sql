@@ -12,11 +12,10 @@ with old as (
   returning l.*
 )
 select case when made.id is null then 'not_found' else 'ok' end as outcome,
-  json_build_object('message', 'Lesson updated', 'updated', true,
-    'lesson', (select row_to_json(item) from (
+  '{"message":"Lesson updated","updated":true,"lesson":' || (select row_to_json(item)::text from (
       select made.id, made.name, made.rank, made.content, made.state,
         pupitre.iso(made."createdAt") as "createdAt", made."courseId"
-    ) item))::text as body,
+    ) item) || '}' as body,
   array['lesson:' || made.id, 'course:' || made."courseId" || ':lessons']
     || case when 'PUBLIC' in (made.state, old.state) then array['lessons:public']
       else '{}' end as tags

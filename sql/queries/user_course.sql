@@ -1,9 +1,9 @@
 -- $1 courseId
-select json_build_object('course', (select row_to_json(item) from (
+select '{"course":' || (select row_to_json(item)::text from (
     select c.id, c.name, c.presentation, c.image,
       (select count(*) from "CourseOnUser" j
         where j."courseId" = c.id and j."canceledAt" is null) as "totalUsers"
-  ) item))::text as body,
+  ) item) || '}' as body,
   array['course:' || c.id, 'course:' || c.id || ':users'] as tags
 from "Course" c
 where c.id = $1 and c.state = 'PUBLISHED'

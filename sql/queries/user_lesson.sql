@@ -1,6 +1,6 @@
 -- $1 lessonId
-select json_build_object('lesson', (select row_to_json(item) from (
-    select l.id, l.name, l.content, l.rank, l."courseId", l.state) item))::text as body,
+select '{"lesson":' || (select row_to_json(item)::text from (
+    select l.id, l.name, l.content, l.rank, l."courseId", l.state) item) || '}' as body,
   array['lesson:' || l.id] as tags
 from "Lesson" l
 where l.id = $1 and l.state in ('PUBLIC', 'PUBLISHED')

@@ -1,5 +1,5 @@
 -- $1 lessonId, $2 userId
-select json_build_object('progress', coalesce(p.progress, 'NOT_STARTED'))::text as body,
+select '{"progress":"' || coalesce(p.progress, 'NOT_STARTED') || '"}' as body,
   array['lesson:' || l.id, 'user:' || $2 || ':progress'] as tags
 from "Lesson" l
 left join "LessonOnUser" p on p."lessonId" = l.id and p."userId" = $2
