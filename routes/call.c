@@ -41,14 +41,9 @@ call_user(const struct call *c)
 }
 
 static struct cache_policy
-policy_of(const struct cached *cached, enum who who)
+internal_policy(const struct cached *cached)
 {
-	return (struct cache_policy){
-		.prefix = cached->prefix,
-		.ttl = cached->ttl,
-		.internal = cached->internal,
-		.anonymous = who == ANYONE,
-	};
+	return (struct cache_policy){ cached->prefix, cached->ttl, .internal = true };
 }
 
 int
@@ -57,11 +52,17 @@ call_policies(struct cache_policy out[CACHE_MAX_POLICIES])
 	int n = 0;
 
 	assert(route_count + guard_count < CACHE_MAX_POLICIES);
-	for (int i = 0; i < route_count; i++)
-		out[n++] = policy_of(&routes[i].cache, routes[i].who);
+	for (int i = 0; i < route_count; i++) {
+		out[n++] = (struct cache_policy){
+			.prefix = routes[i].cache.prefix,
+			.ttl = routes[i].cache.ttl,
+			.internal = routes[i].internal,
+			.anonymous = routes[i].who == ANYONE,
+		};
+	}
 	for (int i = 0; i < guard_count; i++)
-		out[n++] = policy_of(&guards[i]->cache, SIGNED_IN);
-	out[n++] = policy_of(&session_cache, SIGNED_IN);
+		out[n++] = internal_policy(&guards[i]->cache);
+	out[n++] = internal_policy(&session_cache);
 	return n;
 }
 

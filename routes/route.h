@@ -26,7 +26,6 @@ struct cached {
 	const char *prefix;
 	enum ttl_class ttl;
 	const char *by[KEY_MAX_PARTS];
-	bool internal; /* not one of the contract's entries: left out of totals */
 };
 
 #define KEYED_BY(...) { __VA_ARGS__ }
@@ -47,6 +46,7 @@ struct route {
 	struct cached cache;
 	const struct statement *query;
 	const struct guard *guard;    /* NULL: none */
+	bool internal;                /* its entries are left out of the totals */
 
 	/* ... or a handler, with the fields of its body. */
 	const struct field *fields;   /* NULL: no body is read */

@@ -74,24 +74,24 @@ static const struct field login[] = {
 /* ---- who may see a shared entry ---- */
 
 static const struct guard course_creator = {
-	{ "guard:course:creator", COURSE_DETAIL, KEYED_BY("courseId", "userId"), .internal = true },
+	{ "guard:course:creator", COURSE_DETAIL, KEYED_BY("courseId", "userId") },
 	SQL(guard_course_creator),
 };
 
 static const struct guard course_member = {
-	{ "guard:course:member", COURSE_DETAIL, KEYED_BY("courseId", "userId"), .internal = true },
+	{ "guard:course:member", COURSE_DETAIL, KEYED_BY("courseId", "userId") },
 	SQL(guard_course_member),
 };
 
 static const struct guard lesson_reader = {
-	{ "guard:lesson:reader", LESSON_DETAIL, KEYED_BY("lessonId", "userId"), .internal = true },
+	{ "guard:lesson:reader", LESSON_DETAIL, KEYED_BY("lessonId", "userId") },
 	SQL(guard_lesson_reader),
 };
 
 const struct guard *const guards[] = { &course_creator, &course_member, &lesson_reader };
 const int guard_count = sizeof(guards) / sizeof(guards[0]);
 
-const struct cached session_cache = { "session", SESSION_LOOKUP, KEYED_BY("token"), .internal = true };
+const struct cached session_cache = { "session", SESSION_LOOKUP, KEYED_BY("token") };
 
 /* ---- the routes ---- */
 
@@ -156,7 +156,7 @@ const struct route routes[] = {
 	{ { POST, "/api/auth/login" }, ANYONE, .fields = login, .run = auth_login },
 	{ { POST, "/api/auth/logout" }, SIGNED_IN, .run = auth_logout },
 	{ { GET, "/api/auth/me" }, SIGNED_IN, NULL,
-	    { "auth:me", SESSION_LOOKUP, KEYED_BY("userId"), .internal = true }, .query = SQL(auth_me) },
+	    { "auth:me", SESSION_LOOKUP, KEYED_BY("userId") }, .query = SQL(auth_me), .internal = true },
 
 	{ { GET, "/api/test/cache" }, OPERATOR, action, .run = test_cache },
 	{ { POST, "/api/test/cache" }, OPERATOR, action, .run = test_cache },

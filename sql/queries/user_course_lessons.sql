@@ -18,7 +18,7 @@ from "Course" c, lateral (
   lateral (
     select page.id, page.name, page.rank,
       case when p.id is null then '[]'::json
-        else json_build_array(json_build_object('progress', p.progress)) end as users,
+        else ('[{"progress":"' || p.progress || '"}]')::json end as users,
       coalesce(p.progress, 'NOT_STARTED') as progress
   ) item
 ) rows
