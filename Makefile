@@ -61,7 +61,7 @@ $(BUILD)/gen/sql.o: $(BUILD)/gen/sql.c $(BUILD)/flags
 # The list of files is a dependency too, so that a file that goes is noticed.
 $(BUILD)/gen/sql.c $(BUILD)/gen/sql.h: $(BUILD)/gen/stamp ;
 $(BUILD)/gen/stamp: sql/embed $(SQL_FILES) $(BUILD)/sql-files
-	sh sql/embed $(BUILD)/gen
+	@sh sql/embed $(BUILD)/gen
 	@touch $@
 
 $(BUILD)/sql-files: FORCE
@@ -101,10 +101,10 @@ format: ## put the C files into the project's style
 # ---- running and installing
 
 up: ## install what is missing, build, start a private school on 127.0.0.1:8080 (PORT=)
-	deploy/stack up
+	@deploy/stack up
 
 down: ## stop what `make up` started
-	deploy/stack down
+	@deploy/stack down
 
 install: all ## install under $(prefix); DESTDIR= is honoured
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(docdir) \
