@@ -9,8 +9,7 @@ with students as (
 )
 select case when gone.id is null then 'not_found' else 'ok' end as outcome,
   '{"success":true}' as body,
-  array['lesson:' || gone.id, 'course:' || gone."courseId" || ':lessons']
+  array_remove(array['lesson:' || gone.id, 'course:' || gone."courseId" || ':lessons']
     || case when gone.state = 'PUBLIC' then array['lessons:public'] else '{}' end
-    || pupitre.few((select array_agg('user:' || "userId" || ':progress') from students), 'user')
-    as tags
+    || pupitre.few((select array_agg('user:' || "userId" || ':progress') from students), 'user'), null) as tags
 from (select) one left join gone on true

@@ -16,7 +16,7 @@ select case when made.id is null then 'not_found' else 'ok' end as outcome,
       select made.id, made.name, made.rank, made.content, made.state,
         pupitre.iso(made."createdAt") as "createdAt", made."courseId"
     ) item) || '}' as body,
-  array['lesson:' || made.id, 'course:' || made."courseId" || ':lessons']
+  array_remove(array['lesson:' || made.id, 'course:' || made."courseId" || ':lessons']
     || case when 'PUBLIC' in (made.state, old.state) then array['lessons:public']
-      else '{}' end as tags
+      else '{}' end, null) as tags
 from (select) one left join made on true left join old on true
