@@ -232,7 +232,7 @@ identify(struct call *c)
 
 	if (c->app->config->identity == 1)
 		return trust_gateway(c);
-	rq->user.by_cookie = !span_is(rq->session_source, "bearer");
+	rq->user.by_cookie = rq->session_token.len && !span_is(rq->session_source, "bearer");
 	if (rq->session_token.len == 0 || c->route->who == ANYONE)
 		return NEXT;
 	if (is_operator(c)) {
@@ -275,7 +275,7 @@ call_has_proof(const struct call *c)
 		return span_is(rq->fetch_site, "same-origin");
 	if (rq->origin.len)
 		return span_equal(rq->origin, rq->self_origin);
-	return !rq->user.by_cookie || rq->session_token.len == 0;
+	return !rq->user.by_cookie;
 }
 
 static enum step

@@ -126,7 +126,7 @@ what_is_not_strict_json_is_refused(void **state)
 {
 	static const char *const bad[] = { "", "{", "[]", "1", "null", "\"x\"", "{\"name\":\"abc\",}",
 		"{\"name\":'abc'}", "{\"name\":\"abc\"} x", "{\"name\":\"abc\"}{}",
-		"{\"name\":\"abc\" /*x*/}", "{\"name\":\"a\xff" "bc\"}", "{\"name\":\"a\nbc\"}",
+		"{\"name\":\"abc\" /*x*/}", ("{\"name\":\"a\xff" "bc\"}"), "{\"name\":\"a\nbc\"}",
 		"{\"name\":\"abc\\u0000\"}", "{\"name\\u0000x\":\"abc\"}",
 		"{\"name\":\"abc\",\"name\":\"abd\"}", "{\"name\":\"abc\",\"\\u006eame\":\"abd\"}",
 		"{\"name\":{\"name\":{\"name\":{\"name\":{\"name\":1}}}}}" };
