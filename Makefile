@@ -113,9 +113,12 @@ install: all ## install under $(prefix); DESTDIR= is honoured
 	for f in deploy/nginx/pupitre-*.conf; do \
 		sed "s|include pupitre-|include $(datadir)/nginx/pupitre-|" $$f \
 			> $(DESTDIR)$(datadir)/nginx/$${f##*/}; done
-	install -m 644 README.md LICENSE deploy/README.md $(DESTDIR)$(docdir)/
+	chmod 644 $(DESTDIR)$(datadir)/nginx/*
+	install -m 644 README.md LICENSE $(DESTDIR)$(docdir)/
+	install -m 644 deploy/README.md $(DESTDIR)$(docdir)/deploy.md
 	sed 's|@bindir@|$(bindir)|' deploy/systemd/pupitre.service.in \
 		> $(DESTDIR)$(unitdir)/pupitre.service
+	chmod 644 $(DESTDIR)$(unitdir)/pupitre.service
 	install -m 644 deploy/systemd/pupitre.socket $(DESTDIR)$(unitdir)/
 
 uninstall: ## take away what install put there

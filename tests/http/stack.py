@@ -134,11 +134,13 @@ class Stack:
         return connection
 
     def sql(self, text, *params):
-        with self.db() as connection, connection.cursor() as cursor:
-            cursor.execute(text, params)
-            rows = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return rows
+        connection = self.db()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text, params)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
 
     def redis(self):
         path = os.path.join(os.path.realpath(self.run), "redis.sock")
