@@ -15,12 +15,11 @@
 #include "routes/call.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <stdio.h>
 
 #include "auth/session.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "routes/question.h"
 #include "sql.h"
@@ -178,8 +177,7 @@ is_operator(struct call *c)
 	const char *want = c->app->config->operator_token;
 	struct span have = c->rq->session_token;
 
-	return want && c->route->who == OPERATOR && have.len == strlen(want) &&
-	    sodium_memcmp(have.at, want, have.len) == 0;
+	return want && c->route->who == OPERATOR && hash_secret_equal(have, span_of(want));
 }
 
 static enum step

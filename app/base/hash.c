@@ -61,3 +61,9 @@ hash_secret(const char *purpose, struct span secret, char out[HASH_SECRET_BYTES]
 	    (const unsigned char *)purpose, strlen(purpose));
 	sodium_bin2hex(out, HASH_SECRET_BYTES, bytes, sizeof(bytes));
 }
+
+bool
+hash_secret_equal(struct span a, struct span b)
+{
+	return a.len == b.len && sodium_memcmp(a.at, b.at, a.len) == 0;
+}

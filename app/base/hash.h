@@ -21,5 +21,7 @@ void hash_hex(struct span s, char out[HASH_HEX_BYTES]);
 #define HASH_SECRET_BYTES 65
 void hash_secret(const char *purpose, struct span secret,
     char out[HASH_SECRET_BYTES]);
+/* Compares in a time that does not depend on where they differ. */
+bool hash_secret_equal(struct span a, struct span b);
 
 #endif

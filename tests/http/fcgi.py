@@ -1,4 +1,6 @@
 """A small FastCGI client that can also send what nginx never would."""
+import collections
+import json
 import os
 import socket
 import struct
@@ -33,13 +35,22 @@ def request(path, method="GET", body=b"", keep=True, **params):
     return out + record(STDIN)
 
 
+class Answer(collections.namedtuple("Answer", "status head body")):
+    """A code, the header lines as text, and bytes."""
+
+    def json(self):
+        return json.loads(self.body)
+
+
 class Connection:
-    """A connection to the app's socket; answers are (status, head, body)."""
+    """A connection to a stack's app, or to the socket of that path."""
 
     def __init__(self, stack, timeout=20):
+        path = stack if isinstance(stack, str) else os.path.join(
+            os.path.realpath(stack.run), "app.sock")
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout)
-        self.socket.connect(os.path.join(os.path.realpath(stack.run), "app.sock"))
+        self.socket.connect(path)
 
     def send(self, data):
         self.socket.sendall(data)
@@ -69,7 +80,7 @@ class Connection:
             if kind == END:
                 head, body = out.split(b"\r\n\r\n", 1)
                 status = int(head.split(b"Status: ")[1][:3])
-                return status, head.decode(), body
+                return Answer(status, head.decode(), body)
 
     def ask(self, *args, **kwargs):
         self.send(request(*args, **kwargs))

@@ -1,8 +1,9 @@
 """The real stack for tests: deploy/stack in a folder and on a port of its own.
 
 A Stack starts and stops PostgreSQL, Redis, the app and nginx, can hurt each of
-them, and knows how to ask and to look behind the scenes.  A School makes rows
-with ids of their own, so tests do not meet.
+them, and knows how to ask and to look behind the scenes.  A SecondApp is one
+more pupitre on the same PostgreSQL and Redis, asked through its own socket.  A
+School makes rows with ids of their own, so tests do not meet.
 """
 import itertools
 import json
@@ -19,6 +20,8 @@ import psycopg2
 import psycopg2.extensions
 import redis
 import requests
+
+import fcgi
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("APP_BUILD", "release")
@@ -45,6 +48,8 @@ def wait_until(holds, seconds=10.0, what="it"):
 class Stack:
     """One private stack.  `settings` are further PUPITRE_... variables."""
 
+    running = []
+
     def __init__(self, **settings):
         self.folder = tempfile.mkdtemp(prefix="pup-")
         os.chmod(self.folder, 0o755)
@@ -53,6 +58,8 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {k: str(v) for k, v in settings.items()}
         self.session = requests.Session()
+        self.session.trust_env = False  # no proxy
+        self.seconds = []
 
     # -- starting and stopping
 
@@ -69,12 +76,17 @@ class Stack:
         return done.stdout
 
     def up(self):
+        self.running.append(self)
         self.stack("up")
         self.token = open(os.path.join(self.run, "operator-token")).read()
         return self
 
     def down(self):
+        for second in self.seconds:
+            second.stop()
         self.stack("down", check=False)
+        if self in self.running:
+            self.running.remove(self)
         reports = self.reports()
         # Started as root, the folder may be a link to a place under /tmp.
         shutil.rmtree(os.path.realpath(self.run), ignore_errors=True)
@@ -82,7 +94,8 @@ class Stack:
         assert not reports, reports
 
     def reports(self):
-        text = self.log_text()
+        """What a sanitizer wrote into an app's log; empty if nothing."""
+        text = self.log_text() + "".join(s.log_text() for s in self.seconds)
         at = min((text.find(r) for r in REPORTS if r in text), default=-1)
         return text[max(0, at - 500):at + 4000] if at >= 0 else ""
 
@@ -97,7 +110,38 @@ class Stack:
         return int(open(os.path.join(self.run, part + ".pids")).read().split()[0])
 
     def hurt(self, part, sig):
+        """A signal to the part's own process: nginx's master, PostgreSQL's
+        postmaster.  Their children hear nothing: see hurt_all."""
         os.kill(self.pid(part), sig)
+
+    def hurt_all(self, part, sig):
+        """A signal to the part and its children, e.g. to stop PostgreSQL
+        whole, or to kill nginx so that it lets the port go."""
+        pid = self.pid(part)
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            family = [pid, *map(int, f.read().split())]
+        for one in family:
+            try:
+                os.kill(one, sig)
+            except ProcessLookupError:
+                pass
+
+    def second_app(self, **settings):
+        """Another pupitre beside the stack's own, with its settings and these;
+        None takes one away, e.g. REDIS_URL=None.  It ends with the stack."""
+        second = SecondApp(self, settings)
+        self.seconds.append(second)
+        return second
+
+    def app_environment(self):
+        """The variables that the stack's app runs with."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PUPITRE_")}
+        env.update({k: v for k, v in self.settings.items() if k.startswith("PUPITRE_")})
+        for line in self.stack("env").splitlines():
+            if line.startswith("export "):
+                name, value = line[len("export "):].split("=", 1)
+                env[name] = value.strip("'")
+        return env
 
     def app(self, *words, **kwargs):
         """Run a pupitre command with the stack's settings; its output."""
@@ -172,6 +216,66 @@ class Stack:
                 if event in (None, entry["event"]):
                     lines.append(entry)
         return lines
+
+
+class SecondApp:
+    """See Stack.second_app."""
+
+    def __init__(self, stack, settings):
+        name = f"second-{len(stack.seconds) + 1}"
+        run = os.path.realpath(stack.run)
+        self.socket = os.path.join(run, name + ".sock")
+        self.log = os.path.join(run, name + ".log")
+        env = {**stack.app_environment(), "PUPITRE_LISTEN": self.socket,
+               **{k: str(v) for k, v in settings.items() if v is not None}}
+        for gone in (k for k, v in settings.items() if v is None):
+            env.pop(gone, None)
+        # As root, as the user that owns the folder.
+        who = {} if os.getuid() else {
+            "user": os.stat(run).st_uid, "group": os.stat(run).st_gid, "extra_groups": []}
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(run, "pupitre")], env=env, cwd="/", stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, **who)
+        wait_until(self._is_ready, 15, "the second app")
+
+    def _is_ready(self):
+        assert self.process.poll() is None, self.log_text()
+        return os.path.exists(self.socket) and self.ask("GET", "/readyz").status == 200
+
+    def ask(self, method, path, token=None, body=b"", **params):
+        """As nginx would ask; an fcgi.Answer.  `path` may have a query."""
+        path, _, query = path.partition("?")
+        if query:
+            params["QUERY_STRING"] = query
+        if token:
+            params.update(SESSION_TOKEN=token, SESSION_SOURCE="bearer")
+        if body:
+            params.setdefault("CONTENT_TYPE", "application/json")
+            params["CONTENT_LENGTH"] = str(len(body))
+        connection = fcgi.Connection(self.socket)
+        try:
+            return connection.ask(path, method, body, **params)
+        finally:
+            connection.close()
+
+    def get(self, path, token=None):
+        return self.ask("GET", path, token)
+
+    def log_text(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+    def stop(self):
+        """TERM, and its exit code; safe to call twice."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait(5)
 
 
 class School:
