@@ -54,7 +54,9 @@ static const char script_get[] =
 
 /*
  * ENTRY, META, INDEX; run, epoch, number, slots, ttl in ms, gzip, etag, body,
- * checksum, logical key or "".  1 stored, 0 refused.
+ * checksum, logical key or "".  1 stored, 0 refused.  The first write is the
+ * one that a full Redis refuses: after one that went through, it would let the
+ * others pass.
  */
 static const char script_put[] =
     "if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then return 0 end\n"
@@ -64,9 +66,16 @@ static const char script_put[] =
     "for i = 1, #slots do\n"
     "  if raised[i] and tonumber(raised[i]) > tonumber(ARGV[3]) then return 0 end\n"
     "end\n"
-    "redis.call('DEL', KEYS[1])\n"
-    "redis.call('HSET', KEYS[1], 'e', ARGV[2], 'n', ARGV[3], 's', ARGV[4], 'g', ARGV[6],\n"
-    "  't', ARGV[7], 'b', ARGV[8], 'c', ARGV[9])\n"
+    "local function set()\n"
+    "  return redis.pcall('HSET', KEYS[1], 'e', ARGV[2], 'n', ARGV[3], 's', ARGV[4],\n"
+    "    'g', ARGV[6], 't', ARGV[7], 'b', ARGV[8], 'c', ARGV[9])\n"
+    "end\n"
+    "local done = set()\n"
+    "if type(done) == 'table' and done.err then\n"
+    "  if not string.find(done.err, 'WRONGTYPE') then return done end\n"
+    "  redis.call('DEL', KEYS[1])\n"
+    "  set()\n"
+    "end\n"
     "redis.call('PEXPIRE', KEYS[1], ARGV[5])\n"
     "if ARGV[10] ~= '' then\n"
     "  local t = redis.call('TIME')\n"
