@@ -69,7 +69,8 @@ open_remote(const struct config *config, struct remote **remote)
 	if (!rc.url && !config->upstash_url)
 		return true;
 	if (!rc.url)
-		rc.url = upstash = remote_url_of_upstash(config->upstash_url, config->upstash_token);
+		rc.url = upstash =
+		    remote_url_of_upstash(config->upstash_url, config->upstash_token);
 	if (rc.url)
 		*remote = remote_open(&rc, &why);
 	free(upstash);
@@ -83,8 +84,8 @@ open_remote(const struct config *config, struct remote **remote)
 static int
 say_check(const char *name, bool fine, const char *advice)
 {
-	printf("%-12s %s%s%s\n", name, fine ? "ok" : "FAILED", fine ? "" : ": ",
-	    fine ? "" : advice);
+	printf(
+	    "%-12s %s%s%s\n", name, fine ? "ok" : "FAILED", fine ? "" : ": ", fine ? "" : advice);
 	return fine ? 0 : 1;
 }
 
@@ -94,7 +95,7 @@ check_db(struct db *db)
 	int missing = 0;
 
 	if (say_check("PostgreSQL", db_ping(db) == OK,
-	        "no answer; see the line above, and that it runs and DATABASE_URL is right"))
+		"no answer; see the line above, and that it runs and DATABASE_URL is right"))
 		return 1;
 	if (migrate_check(db, SQL_MIGRATIONS, &missing) != OK)
 		missing = SQL_MIGRATIONS;
@@ -347,7 +348,7 @@ command_user_create(const struct config *config, int argc, char **argv)
 
 	if (!read_user_options(&u, argc, argv))
 		return complain("usage: pupitre user create --email EMAIL [--name NAME] "
-		                "[--role USER|ADMIN] [--password-stdin]");
+				"[--role USER|ADMIN] [--password-stdin]");
 	if (u.password_stdin && !read_password(password, sizeof(password)))
 		return complain("the password, a line on standard input, must have 8 to 256 bytes");
 	db = open_db(config);

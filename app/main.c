@@ -77,8 +77,7 @@ reload(struct config *config, struct cache *cache)
 		log_set_level((enum log_level)config->log_level);
 		log_event(LOG_INFO, "reload", "log level and life times read again");
 	} else {
-		log_event(LOG_ERROR, "reload", "kept as it was: %.*s",
-		    SPAN_ARG(buf_span(&faults)));
+		log_event(LOG_ERROR, "reload", "kept as it was: %.*s", SPAN_ARG(buf_span(&faults)));
 	}
 	buf_free(&faults);
 }
@@ -128,8 +127,8 @@ look_at_database(struct db *db)
 	if (migrate_check(db, SQL_MIGRATIONS, &missing) != OK)
 		log_event(LOG_WARN, "database", "cannot be reached yet");
 	else if (missing)
-		log_event(LOG_WARN, "database", "%d migrations have not run: pupitre migrate",
-		    missing);
+		log_event(
+		    LOG_WARN, "database", "%d migrations have not run: pupitre migrate", missing);
 }
 
 static bool
@@ -148,8 +147,7 @@ open_app(struct app *app, const struct config *config, struct cache_policy *poli
 	if (!app->db || !open_remote(config, &app->remote))
 		return false;
 	app->workers = workers_start((size_t)config->workers, (size_t)config->queue_limit);
-	app->passwords =
-	    password_gate_new((int)config->login_parallel, (int)config->login_wait_ms);
+	app->passwords = password_gate_new((int)config->login_parallel, (int)config->login_wait_ms);
 	cc.workers = app->workers;
 	cc.remote = app->remote;
 	cc.policy_count = call_policies(policies);

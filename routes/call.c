@@ -234,7 +234,7 @@ identify(struct call *c)
 	if (rq->session_token.len == 0 || c->route->who == ANYONE)
 		return NEXT;
 	if (is_operator(c)) {
-		rq->user.operator = true;
+		rq->user.operator= true;
 		return NEXT;
 	}
 	return look_up_session(c);
@@ -288,7 +288,7 @@ admit(struct call *c)
 		return fail(c, UNAUTHENTICATED, NULL);
 	if (c->route->who != SIGNED_IN && user->role != ROLE_ADMIN && !user->operator)
 		return fail(c, FORBIDDEN, "This is for admins.");
-	if (unsafe && user->by_cookie && !user->operator && !call_has_proof(c))
+	if (unsafe && user->by_cookie && !user->operator&& !call_has_proof(c))
 		return fail(c, FORBIDDEN,
 		    "A write with a cookie must come from our own pages (Sec-Fetch-Site or Origin).");
 	return NEXT;
@@ -530,7 +530,7 @@ call_of(struct app *app, struct request *rq)
 enum handled
 call_handle(void *app, struct request *rq)
 {
-	static enum step (*const stages[])(struct call *c) = {
+	static enum step (*const stages[])(struct call * c) = {
 		find,
 		identify,
 		admit,

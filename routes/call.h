@@ -8,17 +8,17 @@
 #include "routes/route.h"
 
 struct call {
-	struct waiter waiter;            /* first: found again from it */
+	struct waiter waiter; /* first: found again from it */
 	struct landing landing;
-	bool landed;                     /* .landing is news */
+	bool landed; /* .landing is news */
 	struct app *app;
 	struct request *rq;
 	const struct route *route;
 	int stage;
-	enum status status;              /* of the handler */
+	enum status status; /* of the handler */
 	struct span ids[ROUTER_MAX_IDS]; /* of the path, in order */
-	struct span params[PARAMS_MAX];  /* as route->params */
-	struct span fields[FIELDS_MAX];  /* as route->fields; .at NULL: absent */
+	struct span params[PARAMS_MAX]; /* as route->params */
+	struct span fields[FIELDS_MAX]; /* as route->fields; .at NULL: absent */
 };
 
 /* The server's handler; APP is a struct app. */
@@ -44,15 +44,14 @@ struct sql_call {
 	int count;
 };
 
-#define SQL_CALL(name, ...)                                                    \
-	(struct sql_call)                                                      \
-	{                                                                      \
-		SQL(name), (const struct span[]){ __VA_ARGS__ },               \
-		    (int)(sizeof((const struct span[]){ __VA_ARGS__ }) /       \
-		        sizeof(struct span))                                   \
+#define SQL_CALL(name, ...) \
+	(struct sql_call) \
+	{ \
+		SQL(name), (const struct span[]){ __VA_ARGS__ }, \
+		    (int)(sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span)) \
 	}
 
-enum status call_write(struct call *c, const struct sql_call *lock, const struct sql_call *write)
-    MUST_CHECK;
+enum status call_write(
+    struct call *c, const struct sql_call *lock, const struct sql_call *write) MUST_CHECK;
 
 #endif

@@ -21,9 +21,9 @@ enum status
 course_update(struct call *c)
 {
 	struct sql_call lock = SQL_CALL(course_lock, c->ids[0], call_user(c));
-	struct sql_call write = SQL_CALL(course_update, c->ids[0], call_user(c),
-	    c->fields[COURSE_NAME], c->fields[COURSE_IMAGE], c->fields[COURSE_PRESENTATION],
-	    c->fields[COURSE_STATE]);
+	struct sql_call write =
+	    SQL_CALL(course_update, c->ids[0], call_user(c), c->fields[COURSE_NAME],
+		c->fields[COURSE_IMAGE], c->fields[COURSE_PRESENTATION], c->fields[COURSE_STATE]);
 
 	return call_write(c, &lock, &write);
 }

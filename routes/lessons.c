@@ -22,9 +22,9 @@ enum status
 lesson_update(struct call *c)
 {
 	struct sql_call lock = SQL_CALL(course_lock, c->ids[0], call_user(c));
-	struct sql_call write = SQL_CALL(lesson_update, c->ids[0], c->ids[1], call_user(c),
-	    c->fields[LESSON_NAME], c->fields[LESSON_CONTENT], c->fields[LESSON_STATE],
-	    c->fields[LESSON_RANK]);
+	struct sql_call write =
+	    SQL_CALL(lesson_update, c->ids[0], c->ids[1], call_user(c), c->fields[LESSON_NAME],
+		c->fields[LESSON_CONTENT], c->fields[LESSON_STATE], c->fields[LESSON_RANK]);
 
 	return call_write(c, &lock, &write);
 }
@@ -45,7 +45,6 @@ progress_put(struct call *c)
 	struct sql_call write;
 
 	random_id(id);
-	write = SQL_CALL(
-	    progress_put, span_of(id), call_user(c), c->ids[0], c->fields[0]);
+	write = SQL_CALL(progress_put, span_of(id), call_user(c), c->ids[0], c->fields[0]);
 	return call_write(c, NULL, &write);
 }

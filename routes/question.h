@@ -13,7 +13,7 @@
  * statement's parameter and VALUES[1] what stands in the key.  False: too
  * long.
  */
-bool question_make(struct question *q, struct arena *arena, int policy,
-    const struct cached *cached, const struct statement *st, const struct span *values);
+bool question_make(struct question *q, struct arena *arena, int policy, const struct cached *cached,
+    const struct statement *st, const struct span *values);
 
 #endif

@@ -28,7 +28,10 @@ struct cached {
 	const char *by[KEY_MAX_PARTS];
 };
 
-#define KEYED_BY(...) { __VA_ARGS__ }
+#define KEYED_BY(...) \
+	{ \
+		__VA_ARGS__ \
+	}
 
 /* Decides about a shared entry for who calls: the statement's body is "ok" or
  * "forbidden"; no row is "not found". */
@@ -40,18 +43,18 @@ struct guard {
 struct route {
 	struct pattern at;
 	enum who who;
-	const struct param *params;   /* of the query; NULL: none */
+	const struct param *params; /* of the query; NULL: none */
 
 	/* A cached read ... */
 	struct cached cache;
 	const struct statement *query;
-	const struct guard *guard;    /* NULL: none */
-	bool internal;                /* its entries are left out of the totals */
+	const struct guard *guard; /* NULL: none */
+	bool internal; /* its entries are left out of the totals */
 
 	/* ... or a handler, with the fields of its body. */
-	const struct field *fields;   /* NULL: no body is read */
+	const struct field *fields; /* NULL: no body is read */
 	enum status (*run)(struct call *c);
-	bool quick;                   /* ... that never blocks: it runs on the reactor */
+	bool quick; /* ... that never blocks: it runs on the reactor */
 };
 
 /* The table. */

@@ -47,8 +47,7 @@ open_session(struct call *c, struct span user_id)
 	if (!session_stored(span_of(token), stored))
 		return INTERNAL;
 	snprintf(expires, sizeof(expires), "%" PRId64, clock_wall_ms() + life_s * 1000);
-	write = SQL_CALL(
-	    session_create, span_of(id), user_id, span_of(stored), span_of(expires));
+	write = SQL_CALL(session_create, span_of(id), user_id, span_of(stored), span_of(expires));
 	st = call_write(c, NULL, &write);
 	if (st == OK || st == CREATED)
 		set_cookie(c, token, life_s);
@@ -86,8 +85,8 @@ auth_login(struct call *c)
 	if (st == OK) {
 		struct span hash = row.found ? row_get(&row, "hash") : none;
 
-		st = password_verify(c->app->passwords, hash.at ? hash : none,
-		    c->fields[LOGIN_PASSWORD]);
+		st = password_verify(
+		    c->app->passwords, hash.at ? hash : none, c->fields[LOGIN_PASSWORD]);
 	}
 	if (st == OK)
 		st = open_session(c, row.body);

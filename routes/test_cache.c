@@ -131,7 +131,8 @@ add_counters(struct cache_counters *to, const struct cache_counters *n)
 }
 
 static void
-put_prefixes(struct buf *b, const struct survey *s, const struct cache_counters *counters, int count)
+put_prefixes(
+    struct buf *b, const struct survey *s, const struct cache_counters *counters, int count)
 {
 	const char *between = "";
 
@@ -306,7 +307,7 @@ clear(struct call *c)
 	struct buf b;
 
 	/* GET works for old scripts, but a link on another site must not. */
-	if (c->rq->user.by_cookie && !c->rq->user.operator && !call_has_proof(c))
+	if (c->rq->user.by_cookie && !c->rq->user.operator&& !call_has_proof(c))
 		return FORBIDDEN;
 	if (!cache_clear(c->app->cache)) {
 		respond_problem(c->rq, UNAVAILABLE,
@@ -327,7 +328,7 @@ test_cache(struct call *c)
 		return stats(c);
 	if (span_is(c->params[0], "clear"))
 		return clear(c);
-	respond_json(c->rq, BAD_REQUEST,
-	    span_of("{\"success\":false,\"error\":\"Invalid action\"}"));
+	respond_json(
+	    c->rq, BAD_REQUEST, span_of("{\"success\":false,\"error\":\"Invalid action\"}"));
 	return BAD_REQUEST;
 }

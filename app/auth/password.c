@@ -23,8 +23,8 @@ _Static_assert(PASSWORD_HASH_BYTES >= crypto_pwhash_STRBYTES, "libsodium's hash 
 static bool
 hash(struct span password, char out[PASSWORD_HASH_BYTES])
 {
-	return crypto_pwhash_str(out, password.at, password.len,
-	           crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0;
+	return crypto_pwhash_str(out, password.at, password.len, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+		   crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0;
 }
 
 struct password_gate *

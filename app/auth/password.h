@@ -21,13 +21,13 @@ struct password_gate *password_gate_new(int parallel, int wait_ms);
 void password_gate_free(struct password_gate *g);
 
 /* BUSY when there is no turn or no memory.  Blocks: workers only. */
-enum status password_hash(struct password_gate *g, struct span password,
-    char out[PASSWORD_HASH_BYTES]) MUST_CHECK;
+enum status password_hash(
+    struct password_gate *g, struct span password, char out[PASSWORD_HASH_BYTES]) MUST_CHECK;
 /*
  * OK, UNAUTHENTICATED or BUSY.  HASH.len == 0 (nobody of that name, or no
  * password) takes as long as a wrong password and is UNAUTHENTICATED.
  */
-enum status password_verify(struct password_gate *g, struct span hash,
-    struct span password) MUST_CHECK;
+enum status password_verify(
+    struct password_gate *g, struct span hash, struct span password) MUST_CHECK;
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "web/request.h"
 
-#define SESSION_TOKEN_BYTES 70   /* of ours, with its NUL */
+#define SESSION_TOKEN_BYTES 70 /* of ours, with its NUL */
 #define SESSION_STORED_BYTES 520 /* of any, with its NUL */
 
 /* A new token of ours. */

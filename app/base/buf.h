@@ -33,8 +33,7 @@ void buf_span_add(struct buf *b, struct span s);
 void buf_text(struct buf *b, const char *text);
 void buf_char(struct buf *b, char c);
 void buf_number(struct buf *b, int64_t n);
-void buf_printf(struct buf *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* S as a JSON string with its quotes (RFC 8259 section 7); bytes that are
  * not UTF-8 become U+FFFD. */
 void buf_json(struct buf *b, struct span s);

@@ -254,8 +254,9 @@ set_number(const struct setting *t, const char *value, int64_t *to, struct buf *
 {
 	if (text_number(span_of(value), to) && *to >= t->min && *to <= t->max)
 		return true;
-	buf_printf(faults, "%s: \"%.40s\" is not a whole number of %s from %" PRId64 " to %" PRId64 "\n",
-	    t->name, value, t->unit, t->min, t->max);
+	buf_printf(faults,
+	    "%s: \"%.40s\" is not a whole number of %s from %" PRId64 " to %" PRId64 "\n", t->name,
+	    value, t->unit, t->min, t->max);
 	return false;
 }
 
@@ -285,8 +286,8 @@ set_text(const struct setting *t, const char *value, char **to, struct buf *faul
 	if (!value)
 		return true;
 	if (len < (size_t)t->min || (t->max && len > (size_t)t->max)) {
-		buf_printf(faults, "%s: must have %" PRId64 " to %" PRId64 " characters\n",
-		    t->name, t->min, t->max);
+		buf_printf(faults, "%s: must have %" PRId64 " to %" PRId64 " characters\n", t->name,
+		    t->min, t->max);
 		return false;
 	}
 	*to = strdup(value);

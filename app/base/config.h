@@ -45,8 +45,8 @@ enum setting_reload { FIXED, RELOAD };
 	    "an answer must have been taken by then") \
 	X(drain_ms, "PUPITRE_DRAIN_MS", NUMBER, "ms", "10000", 0, 600000, FIXED, \
 	    "after TERM, requests under way may take this long") \
-	X(memory_bytes, "PUPITRE_MEMORY_BYTES", NUMBER, "bytes", "268435456", 1048576, 1099511627776, FIXED, \
-	    "bound of the memory level") \
+	X(memory_bytes, "PUPITRE_MEMORY_BYTES", NUMBER, "bytes", "268435456", 1048576, \
+	    1099511627776, FIXED, "bound of the memory level") \
 	X(anonymous_keys, "PUPITRE_ANONYMOUS_KEYS", NUMBER, "keys", "1000", 0, 1000000, FIXED, \
 	    "new keys that anonymous requests may put into Redis in one life time") \
 	X(redis_prefix, "PUPITRE_REDIS_PREFIX", TEXT, "text", "pupitre:", 0, 32, FIXED, \
@@ -69,16 +69,16 @@ enum setting_reload { FIXED, RELOAD };
 	    "statement_timeout; the app itself waits 500 ms more") \
 	X(db_max_age_s, "PUPITRE_DB_MAX_AGE_S", NUMBER, "s", "1800", 10, 86400, FIXED, \
 	    "a PostgreSQL connection is replaced when older") \
-	X(ttl_search_results_s, "PUPITRE_TTL_SEARCH_RESULTS_S", NUMBER, "s", "300", 1, 86400, RELOAD, \
-	    "life of a list of courses or people") \
-	X(ttl_course_detail_s, "PUPITRE_TTL_COURSE_DETAIL_S", NUMBER, "s", "3600", 1, 86400, RELOAD, \
-	    "life of a course") \
-	X(ttl_lesson_detail_s, "PUPITRE_TTL_LESSON_DETAIL_S", NUMBER, "s", "1800", 1, 86400, RELOAD, \
-	    "life of a lesson") \
+	X(ttl_search_results_s, "PUPITRE_TTL_SEARCH_RESULTS_S", NUMBER, "s", "300", 1, 86400, \
+	    RELOAD, "life of a list of courses or people") \
+	X(ttl_course_detail_s, "PUPITRE_TTL_COURSE_DETAIL_S", NUMBER, "s", "3600", 1, 86400, \
+	    RELOAD, "life of a course") \
+	X(ttl_lesson_detail_s, "PUPITRE_TTL_LESSON_DETAIL_S", NUMBER, "s", "1800", 1, 86400, \
+	    RELOAD, "life of a lesson") \
 	X(ttl_lesson_list_s, "PUPITRE_TTL_LESSON_LIST_S", NUMBER, "s", "300", 1, 86400, RELOAD, \
 	    "life of a list of lessons") \
-	X(ttl_user_progress_s, "PUPITRE_TTL_USER_PROGRESS_S", NUMBER, "s", "600", 1, 86400, RELOAD, \
-	    "life of somebody's progress") \
+	X(ttl_user_progress_s, "PUPITRE_TTL_USER_PROGRESS_S", NUMBER, "s", "600", 1, 86400, \
+	    RELOAD, "life of somebody's progress") \
 	X(ttl_session_s, "PUPITRE_TTL_SESSION_S", NUMBER, "s", "300", 1, 86400, RELOAD, \
 	    "life of a session that was looked up") \
 	X(identity, "PUPITRE_IDENTITY", CHOICE, "session gateway", "session", 0, 0, FIXED, \
@@ -106,8 +106,7 @@ enum setting_reload { FIXED, RELOAD };
 #define SETTING_C_SECRET char *
 
 struct config {
-#define X(field, name, type, unit, fallback, min, max, reload, help) \
-	SETTING_C_##type field;
+#define X(field, name, type, unit, fallback, min, max, reload, help) SETTING_C_##type field;
 	SETTINGS(X)
 #undef X
 };

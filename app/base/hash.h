@@ -19,8 +19,7 @@ uint64_t hash_stable(struct span s);
 void hash_hex(struct span s, char out[HASH_HEX_BYTES]);
 /* A secret, one way: BLAKE2b-256 with PURPOSE as its key, 64 hex digits. */
 #define HASH_SECRET_BYTES 65
-void hash_secret(const char *purpose, struct span secret,
-    char out[HASH_SECRET_BYTES]);
+void hash_secret(const char *purpose, struct span secret, char out[HASH_SECRET_BYTES]);
 /* Compares in a time that does not depend on where they differ. */
 bool hash_secret_equal(struct span a, struct span b);
 

@@ -29,8 +29,7 @@ struct log_line {
  * Begin a line in TO, behind what is already there.  TIME_MS is wall time.
  * Every line has: time, level, event.
  */
-struct log_line log_begin(struct buf *to, int64_t time_ms,
-    enum log_level level, const char *event);
+struct log_line log_begin(struct buf *to, int64_t time_ms, enum log_level level, const char *event);
 void log_text(struct log_line *l, const char *name, struct span value);
 void log_number(struct log_line *l, const char *name, int64_t value);
 void log_end(struct log_line *l);
@@ -41,7 +40,7 @@ void log_flush(struct buf *from);
  * The short way for rare events: one line with a message made by a format,
  * dropped if the level is off.  Never put a secret or a token here.
  */
-void log_event(enum log_level level, const char *event,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void log_event(enum log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -15,7 +15,10 @@ struct span {
 };
 
 /* A string literal as a span, usable in constant tables. */
-#define SPAN(literal) { (literal), sizeof(literal) - 1 }
+#define SPAN(literal) \
+	{ \
+		(literal), sizeof(literal) - 1 \
+	}
 /* For "%.*s" in a format. */
 #define SPAN_ARG(s) (int)(s).len, (s).at
 

@@ -14,12 +14,10 @@
 	X(UNAUTHENTICATED, 401, "unauthenticated", "Sign in first.") \
 	X(FORBIDDEN, 403, "forbidden", "You may not do this.") \
 	X(NOT_FOUND, 404, "not_found", "There is nothing here.") \
-	X(BAD_METHOD, 405, "method_not_allowed", \
-	    "This address does not know that method.") \
+	X(BAD_METHOD, 405, "method_not_allowed", "This address does not know that method.") \
 	X(CONFLICT, 409, "conflict", "This collides with what is stored.") \
 	X(TOO_LARGE, 413, "too_large", "The body is larger than 64 KiB.") \
-	X(BAD_MEDIA, 415, "unsupported_media_type", \
-	    "Send JSON, as application/json.") \
+	X(BAD_MEDIA, 415, "unsupported_media_type", "Send JSON, as application/json.") \
 	X(TOO_MANY, 429, "too_many_requests", "Too many attempts; wait.") \
 	X(INTERNAL, 500, "internal", "Something broke on our side.") \
 	X(BUSY, 503, "busy", "Too much at once; try again in a moment.") \
@@ -32,7 +30,7 @@ enum status {
 #define X(name, code, word, text) name,
 	STATUS_TABLE(X)
 #undef X
-	STATUS_COUNT
+	    STATUS_COUNT
 };
 
 /* Constant strings; any thread. */

@@ -151,7 +151,7 @@ text_is_id(struct span s)
 		char c = s.at[i];
 
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		        strchr("-_.~", c)))
+			strchr("-_.~", c)))
 			return false;
 	}
 	return true;

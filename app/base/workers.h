@@ -28,8 +28,7 @@ struct workers_stats {
 /* NULL if the threads cannot be made. */
 struct workers *workers_start(size_t threads, size_t queue_limit);
 /* False, at once, when the queue is full or the pool stops. */
-bool workers_submit(struct workers *w, struct job *job)
-    __attribute__((warn_unused_result));
+bool workers_submit(struct workers *w, struct job *job) __attribute__((warn_unused_result));
 /* Runs what is queued, then ends and joins the threads. */
 void workers_stop(struct workers *w);
 void workers_read_stats(struct workers *w, struct workers_stats *out);

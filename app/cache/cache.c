@@ -180,8 +180,8 @@ cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct en
 /* ---- the flight, on a worker ---- */
 
 static struct entry *
-entry_from_remote(struct cache *c, const struct flight *f, const struct remote_value *v,
-    uint64_t loaded)
+entry_from_remote(
+    struct cache *c, const struct flight *f, const struct remote_value *v, uint64_t loaded)
 {
 	int64_t now = c->config.now_ms();
 	struct entry_parts parts = {
@@ -305,7 +305,7 @@ store_remote(struct cache *c, const struct flight *f, struct haul *h)
 	if (!h->token.valid || !quota_allows(c, f->policy))
 		return;
 	if (remote_put(c->config.remote, f->key, &h->token, &v,
-	        !c->config.policies[f->policy].internal) == REMOTE_REFUSED)
+		!c->config.policies[f->policy].internal) == REMOTE_REFUSED)
 		COUNT(c, f->policy, refused);
 	h->landing.redis_us += clock_us() - began;
 }

@@ -34,7 +34,7 @@ enum ttl_class {
 struct cache_policy {
 	const char *prefix;
 	enum ttl_class ttl;
-	bool internal;  /* sessions, guards: not listed in statistics */
+	bool internal; /* sessions, guards: not listed in statistics */
 	bool anonymous; /* anyone can make keys: few of them reach Redis */
 };
 
@@ -83,13 +83,13 @@ struct waiter {
 
 struct cache_config {
 	size_t memory_bytes;
-	size_t anonymous_keys;       /* new ones in Redis in one life time */
+	size_t anonymous_keys; /* new ones in Redis in one life time */
 	struct workers *workers;
-	struct remote *remote;       /* NULL: memory alone */
+	struct remote *remote; /* NULL: memory alone */
 	const struct cache_policy *policies;
 	int policy_count;
 	void *load_ctx;
-	int64_t (*now_ms)(void);     /* monotonic */
+	int64_t (*now_ms)(void); /* monotonic */
 };
 
 /* Keeps the pointers of CONFIG; NULL without memory. */
@@ -125,11 +125,11 @@ struct cache_counters {
 	uint64_t memory_hits;
 	uint64_t redis_hits;
 	uint64_t loads;
-	uint64_t collapsed;      /* answered by somebody else's flight */
+	uint64_t collapsed; /* answered by somebody else's flight */
 	uint64_t not_found;
 	uint64_t failures;
 	uint64_t stored;
-	uint64_t refused;        /* a raise came in between: not stored */
+	uint64_t refused; /* a raise came in between: not stored */
 	uint64_t busy;
 };
 

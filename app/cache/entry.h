@@ -21,16 +21,16 @@ struct entry {
 	_Atomic bool visited;
 
 	_Atomic uint32_t refs;
-	bool gzip;          /* the body is compressed */
-	uint8_t policy;     /* index into the cache's policies */
+	bool gzip; /* the body is compressed */
+	uint8_t policy; /* index into the cache's policies */
 	uint16_t slot_count;
 	uint16_t key_len;
 	uint16_t etag_len;
 	uint32_t body_len;
-	uint64_t loaded;    /* the number that was current before its load */
-	int64_t made_ms;    /* monotonic */
+	uint64_t loaded; /* the number that was current before its load */
+	int64_t made_ms; /* monotonic */
 	int64_t expires_ms; /* monotonic */
-	uint16_t slots[];   /* then key, etag, body */
+	uint16_t slots[]; /* then key, etag, body */
 };
 
 struct entry_parts {

@@ -77,8 +77,8 @@ find(struct list *l, uint64_t hash, struct span key)
 }
 
 static enum flight_join
-join_or_make(struct list *l, const struct question *q, uint64_t hash, struct waiter *w,
-    struct flight **made)
+join_or_make(
+    struct list *l, const struct question *q, uint64_t hash, struct waiter *w, struct flight **made)
 {
 	struct flight *f = find(l, hash, q->key);
 	enum flight_join did = FLIGHT_JOINED;

@@ -10,14 +10,14 @@
 struct flights;
 
 struct flight {
-	struct job job;          /* runs it on a worker */
+	struct job job; /* runs it on a worker */
 	struct cache *cache;
 	struct flight *chain;
 	uint64_t hash;
-	struct span key;         /* points into itself */
+	struct span key; /* points into itself */
 	int policy;
 	enum status (*load)(void *ctx, const void *args, struct loaded *out);
-	const void *args;        /* likewise */
+	const void *args; /* likewise */
 	struct waiter *waiters;
 };
 

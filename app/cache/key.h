@@ -22,7 +22,7 @@ struct key_part {
  * ']', '\\' and DEL.  Empty (len 0) if longer than KEY_MAX_BYTES or
  * without memory.
  */
-struct span key_build(struct arena *arena, const char *prefix, const struct key_part *parts,
-    size_t count);
+struct span key_build(
+    struct arena *arena, const char *prefix, const struct key_part *parts, size_t count);
 
 #endif

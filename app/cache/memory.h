@@ -33,13 +33,13 @@ struct memory_stats {
 	uint64_t cap_bytes;
 	uint64_t evictions;
 	uint64_t expiries;
-	uint64_t dropped;   /* found with a raised tag */
+	uint64_t dropped; /* found with a raised tag */
 };
 
 void memory_read_stats(struct memory *m, struct memory_stats *out);
 /* Call SEE for every entry that could be given now, one shard's lock held:
  * SEE must be short and must not call back. */
-void memory_walk(struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e),
-    void *ctx);
+void memory_walk(
+    struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx);
 
 #endif

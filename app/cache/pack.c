@@ -31,8 +31,9 @@ pack_gzip(struct span body, size_t *len)
 	if (body.len < WORTH_BYTES || body.len > UINT32_MAX / 2)
 		return NULL;
 	to = malloc(room);
-	if (!to || deflateInit2(&z, LEVEL, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL,
-	               Z_DEFAULT_STRATEGY) != Z_OK) {
+	if (!to ||
+	    deflateInit2(&z, LEVEL, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) !=
+		Z_OK) {
 		free(to);
 		return NULL;
 	}

@@ -34,9 +34,9 @@ enum reply_type { REPLY_NONE, REPLY_TEXT, REPLY_NUMBER, REPLY_LIST, REPLY_NIL, R
 struct reply {
 	void *raw;
 	enum reply_type type;
-	struct span text;     /* of TEXT and FAULT */
+	struct span text; /* of TEXT and FAULT */
 	int64_t number;
-	size_t count;         /* of LIST */
+	size_t count; /* of LIST */
 };
 
 struct reply redis_ask(struct redis *r, const struct span *words, int count, int64_t until_ms);

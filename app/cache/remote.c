@@ -135,8 +135,7 @@ parse_slots(struct span text, uint16_t slots[TAG_MAX])
 		size_t len = comma ? (size_t)(comma - text.at) : text.len;
 		int64_t n;
 
-		if (count == TAG_MAX || !text_number(span_make(text.at, len), &n) ||
-		    n >= TAG_SLOTS)
+		if (count == TAG_MAX || !text_number(span_make(text.at, len), &n) || n >= TAG_SLOTS)
 			return 0;
 		slots[count++] = (uint16_t)n;
 		text = span_skip(text, comma ? len + 1 : len);
@@ -212,8 +211,8 @@ read_token(const struct reply *reply, struct remote_token *token)
 }
 
 static enum remote_result
-take_value(struct span key, struct reply *reply, struct remote_token *token,
-    struct remote_value *out)
+take_value(
+    struct span key, struct reply *reply, struct remote_token *token, struct remote_value *out)
 {
 	struct reply flag = reply_at(reply, 0);
 	struct hold *hold;
@@ -235,8 +234,7 @@ take_value(struct span key, struct reply *reply, struct remote_token *token,
 }
 
 enum remote_result
-remote_get(struct remote *r, struct span key, struct remote_token *token,
-    struct remote_value *out)
+remote_get(struct remote *r, struct span key, struct remote_token *token, struct remote_value *out)
 {
 	char epoch[33];
 	char name[KEY_BYTES];

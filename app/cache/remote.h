@@ -28,30 +28,31 @@
 struct remote;
 
 struct remote_config {
-	const char *url;         /* redis://[user:password@]host[:port][/db], rediss://, unix:///path[?db=n] */
-	const char *prefix;      /* of every key of ours */
+	const char
+	    *url; /* redis://[user:password@]host[:port][/db], rediss://, unix:///path[?db=n] */
+	const char *prefix; /* of every key of ours */
 	int deadline_ms;
 	int connect_ms;
 	int breaker_failures;
 	int breaker_ms;
-	int connections;         /* at most */
+	int connections; /* at most */
 };
 
 /* What was current in Redis before a load began. */
 struct remote_token {
-	bool valid;              /* false: do not store */
+	bool valid; /* false: do not store */
 	char epoch[33];
 	uint64_t sequence;
 };
 
 /* A stored answer.  Fields from remote_get() belong to HOLD. */
 struct remote_value {
-	struct span body;        /* as it goes out */
-	bool gzip;               /* ... is it compressed */
+	struct span body; /* as it goes out */
+	bool gzip; /* ... is it compressed */
 	struct span etag;
 	const uint16_t *slots;
 	size_t slot_count;
-	int64_t ttl_ms;          /* left */
+	int64_t ttl_ms; /* left */
 	void *hold;
 };
 
@@ -71,16 +72,15 @@ char *remote_url_of_upstash(const char *rest_url, const char *token);
  * is not whole (checksum over key, slots and body), not of this format, or
  * out of bounds is a miss.
  */
-enum remote_result remote_get(struct remote *r, struct span key,
-    struct remote_token *token, struct remote_value *out);
+enum remote_result remote_get(
+    struct remote *r, struct span key, struct remote_token *token, struct remote_value *out);
 void remote_value_free(struct remote_value *v);
 
 /* Store, unless the epoch changed or a slot bears a later number than
  * TOKEN->sequence.  LISTED entries are counted and shown in statistics. */
 enum remote_put_result { REMOTE_STORED, REMOTE_REFUSED, REMOTE_NOT_STORED };
 enum remote_put_result remote_put(struct remote *r, struct span key,
-    const struct remote_token *token, const struct remote_value *value,
-    bool listed);
+    const struct remote_token *token, const struct remote_value *value, bool listed);
 
 /* Take the next number and write it on the slots.  False: Redis did not
  * confirm it; the object is now distrustful, and no old entry will be read
@@ -96,15 +96,15 @@ bool remote_clear(struct remote *r);
 bool remote_ping(struct remote *r);
 
 struct remote_stats {
-	bool reachable;          /* as of this call */
-	uint64_t keys;           /* listed ones that have not expired */
-	uint64_t bytes;          /* of their bodies, estimated from a sample */
-	char sample[5][512];     /* some of them, NUL-ended, cut */
+	bool reachable; /* as of this call */
+	uint64_t keys; /* listed ones that have not expired */
+	uint64_t bytes; /* of their bodies, estimated from a sample */
+	char sample[5][512]; /* some of them, NUL-ended, cut */
 	size_t samples;
-	int breaker;             /* enum breaker_state */
+	int breaker; /* enum breaker_state */
 	bool trusted;
 	uint64_t calls, failures, epochs;
-	int64_t last_us;         /* the latest call */
+	int64_t last_us; /* the latest call */
 };
 
 void remote_read_stats(struct remote *r, struct remote_stats *out);

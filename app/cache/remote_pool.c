@@ -117,8 +117,8 @@ take_quiet(struct remote *r)
 
 /* ---- one call ---- */
 
-typedef struct reply ask_fn(struct remote *r, struct redis *conn, const void *what,
-    int64_t until_ms);
+typedef struct reply ask_fn(
+    struct remote *r, struct redis *conn, const void *what, int64_t until_ms);
 
 static bool
 is_unusable(const struct reply *reply)
@@ -257,8 +257,8 @@ ask_script(struct remote *r, struct redis *conn, const void *what, int64_t until
 }
 
 struct reply
-remote_script(struct remote *r, enum remote_script script, const struct span *keys,
-    int key_count, const struct span *args, int arg_count)
+remote_script(struct remote *r, enum remote_script script, const struct span *keys, int key_count,
+    const struct span *args, int arg_count)
 {
 	struct script_call what = { script, keys, key_count, args, arg_count };
 

@@ -21,7 +21,7 @@
 struct remote {
 	struct remote_config config;
 	char *prefix;
-	struct span meta;      /* names of keys, with the prefix */
+	struct span meta; /* names of keys, with the prefix */
 	struct span index;
 	struct transport_address address;
 	struct tls *tls;
@@ -30,7 +30,7 @@ struct remote {
 	_Atomic uint64_t renewed;
 	_Atomic uint64_t calls, failures, epochs;
 	_Atomic int64_t last_us;
-	pthread_mutex_t lock;  /* of the stack of idle connections */
+	pthread_mutex_t lock; /* of the stack of idle connections */
 	int idle_count;
 	struct redis *idle[];
 };

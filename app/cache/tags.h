@@ -45,7 +45,6 @@ uint64_t tags_now(struct tag_table *t);
 /* Take the next number and write it on the slots. */
 uint64_t tags_raise(struct tag_table *t, const uint16_t *slots, size_t count);
 /* No slot bears a number later than LOADED? */
-bool tags_good(struct tag_table *t, const uint16_t *slots, size_t count,
-    uint64_t loaded);
+bool tags_good(struct tag_table *t, const uint16_t *slots, size_t count, uint64_t loaded);
 
 #endif

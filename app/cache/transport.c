@@ -73,7 +73,7 @@ parse_host(struct span host, struct transport_address *a)
 		if (colon)
 			port = span_make(colon + 1, (size_t)(host.at + host.len - colon - 1));
 		return copy_piece(span_make(host.at + 1, (size_t)(close - host.at - 1)), a->host,
-		           sizeof(a->host)) &&
+			   sizeof(a->host)) &&
 		    copy_piece(port, a->port, sizeof(a->port));
 	}
 	if (colon) {

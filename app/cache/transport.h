@@ -18,7 +18,7 @@ struct tls;
 /* What redis://, rediss:// and unix:// say.  Made by transport_parse(). */
 struct transport_address {
 	bool tls;
-	char path[108];   /* of a unix socket; empty: TCP */
+	char path[108]; /* of a unix socket; empty: TCP */
 	char host[256];
 	char port[8];
 	char user[256];

@@ -16,12 +16,12 @@ struct db;
 struct tx;
 
 struct db_config {
-	const char *url;     /* libpq or Prisma form; see url.h */
-	int pool;            /* connections at most */
-	int wait_ms;         /* for a connection of the pool */
-	int connect_ms;      /* a new connection, in total */
-	int statement_ms;    /* statement_timeout; we wait 500 ms more */
-	int max_age_s;       /* of a connection */
+	const char *url; /* libpq or Prisma form; see url.h */
+	int pool; /* connections at most */
+	int wait_ms; /* for a connection of the pool */
+	int connect_ms; /* a new connection, in total */
+	int statement_ms; /* statement_timeout; we wait 500 ms more */
+	int max_age_s; /* of a connection */
 	int statement_count; /* of the generated table: bounds statement.index */
 };
 
@@ -47,10 +47,10 @@ struct statement {
  * NULL when the column is absent or NULL.
  */
 struct row {
-	bool found;           /* the statement gave a row */
+	bool found; /* the statement gave a row */
 	struct span body;
 	struct span outcome;
-	struct span *tags;    /* elements of the text[] column "tags" */
+	struct span *tags; /* elements of the text[] column "tags" */
 	size_t tag_count;
 	void *result;
 };
@@ -75,8 +75,8 @@ void db_close(struct db *db);
  * PARAMS[i].at == NULL is SQL NULL.  A parameter with a NUL byte is
  * BAD_REQUEST and never sent.
  */
-enum status db_read(struct db *db, const struct statement *st,
-    const struct span *params, int count, struct row *row) MUST_CHECK;
+enum status db_read(struct db *db, const struct statement *st, const struct span *params, int count,
+    struct row *row) MUST_CHECK;
 
 /*
  * A transaction (READ COMMITTED) on one connection.
@@ -89,8 +89,8 @@ enum status db_read(struct db *db, const struct statement *st,
  *   tx_abandon rolls back; ends the tx.
  */
 enum status tx_begin(struct db *db, struct tx **tx) MUST_CHECK;
-enum status tx_run(struct tx *tx, const struct statement *st,
-    const struct span *params, int count, struct row *row) MUST_CHECK;
+enum status tx_run(struct tx *tx, const struct statement *st, const struct span *params, int count,
+    struct row *row) MUST_CHECK;
 enum status tx_commit(struct tx *tx) MUST_CHECK;
 void tx_abandon(struct tx *tx);
 
@@ -103,9 +103,9 @@ enum status db_script(struct db *db, const char *sql, char *error, size_t room) 
 enum status db_ping(struct db *db) MUST_CHECK;
 
 struct db_stats {
-	int open;          /* connections now */
+	int open; /* connections now */
 	int in_use;
-	int waiting;       /* callers in the queue for one */
+	int waiting; /* callers in the queue for one */
 	uint64_t connects;
 	uint64_t failures; /* connections lost or refused */
 	uint64_t timeouts; /* callers that got none in time */

@@ -34,9 +34,9 @@ enum fault {
 struct fault_meaning {
 	const char *word;
 	enum status status;
-	bool drop;     /* the connection is not for use any more */
+	bool drop; /* the connection is not for use any more */
 	bool drop_all; /* nor is any that was made before now */
-	bool repeat;   /* a read may be tried once more */
+	bool repeat; /* a read may be tried once more */
 };
 
 const struct fault_meaning *fault_meaning(enum fault f);

@@ -18,8 +18,7 @@ struct migration {
 };
 
 /* Run those of the COUNT migrations that have not run; says each on SAY. */
-enum status migrate_up(struct db *db, const struct migration *all, int count,
-    FILE *say) MUST_CHECK;
+enum status migrate_up(struct db *db, const struct migration *all, int count, FILE *say) MUST_CHECK;
 /* *missing is how many have not run. */
 enum status migrate_check(struct db *db, int count, int *missing) MUST_CHECK;
 

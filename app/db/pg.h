@@ -27,8 +27,8 @@ void pg_target_free(struct pg_target *target);
  * the first.  Only the look-up of a host's name can overstep the deadline:
  * the resolver has its own.
  */
-struct pg *pg_connect(struct pg_target *target, int64_t deadline_ms, enum fault *fault,
-    char *error, size_t room);
+struct pg *pg_connect(
+    struct pg_target *target, int64_t deadline_ms, enum fault *fault, char *error, size_t room);
 /* Says good-bye if that does not block.  NULL is allowed. */
 void pg_close(struct pg *pg);
 
@@ -42,13 +42,12 @@ bool pg_is_silent(const struct pg *pg);
 
 /* Run ST, preparing it first where its index asks for that.  *row is zeroed
  * unless the result is FAULT_NONE. */
-enum fault pg_run(struct pg *pg, const struct statement *st, const struct span *params,
-    int count, int64_t deadline_ms, struct row *row);
+enum fault pg_run(struct pg *pg, const struct statement *st, const struct span *params, int count,
+    int64_t deadline_ms, struct row *row);
 /* Run one command without result; any other command tag than TAG is
  * FAULT_WRONG. */
 enum fault pg_command(struct pg *pg, const char *sql, const char *tag, int64_t deadline_ms);
 /* Run several; on a fault the server's words are in ERROR. */
-enum fault pg_script(struct pg *pg, const char *sql, int64_t deadline_ms, char *error,
-    size_t room);
+enum fault pg_script(struct pg *pg, const char *sql, int64_t deadline_ms, char *error, size_t room);
 
 #endif

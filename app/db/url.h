@@ -14,6 +14,5 @@
  * connection string passes unchanged.  False, with a word in *WHY, if it is
  * neither, or the schema's name is not [A-Za-z0-9_]+.
  */
-bool url_for_libpq(const char *url, struct buf *out, char *schema,
-    size_t room, const char **why);
+bool url_for_libpq(const char *url, struct buf *out, char *schema, size_t room, const char **why);
 #endif

@@ -121,8 +121,7 @@ write_log(struct conn *c)
 		return;
 	l = log_begin(to, clock_wall_ms(), LOG_INFO, "request");
 	log_text(&l, "id", rq->request_id);
-	log_text(&l, "method",
-	    rq->head ? span_of("HEAD") : span_of(method_name(rq->method)));
+	log_text(&l, "method", rq->head ? span_of("HEAD") : span_of(method_name(rq->method)));
 	log_text(&l, "route", span_of(rq->route ? rq->route : "-"));
 	log_number(&l, "status", status_code(rq->response.status));
 	log_text(&l, "cache", span_of(rq->cache ? rq->cache : "-"));
@@ -209,8 +208,9 @@ answer(struct conn *c)
 	struct span head = response_head(rq, clock_us() - rq->began_us);
 	bool no_body = rq->head || rq->response.status == NOT_MODIFIED;
 
-	if (head.len && frame_make(&c->frame, &rq->arena, c->gate.id, head,
-	                    no_body ? span_make("", 0) : rq->response.body)) {
+	if (head.len &&
+	    frame_make(&c->frame, &rq->arena, c->gate.id, head,
+		no_body ? span_make("", 0) : rq->response.body)) {
 		go_on_sending(c);
 		return;
 	}
@@ -237,10 +237,10 @@ see_param(void *ctx, struct span name, struct span value)
 {
 	struct request *rq = ctx;
 
-#define X(field, text)                                        \
-	if (rq->field.at == NULL && span_is(name, text)) {    \
-		rq->field = value;                            \
-		return;                                       \
+#define X(field, text) \
+	if (rq->field.at == NULL && span_is(name, text)) { \
+		rq->field = value; \
+		return; \
 	}
 	REQUEST_PARAMS(X)
 #undef X
@@ -252,8 +252,8 @@ method_of(struct request *rq)
 	rq->head = span_is(rq->method_text, "HEAD");
 	if (rq->head)
 		return METHOD_GET;
-#define X(name)                                       \
-	if (span_is(rq->method_text, #name))          \
+#define X(name) \
+	if (span_is(rq->method_text, #name)) \
 		return METHOD_##name;
 	METHOD_TABLE(X)
 #undef X

@@ -13,10 +13,10 @@
 #include "web/server.h"
 
 enum conn_state {
-	CONN_IDLE,     /* no byte of a request yet */
-	CONN_READING,  /* some bytes, not all: bounded by request_ms */
-	CONN_PARKED,   /* its request waits for somebody's request_resume() */
-	CONN_SENDING,  /* the socket is full: bounded by send_ms */
+	CONN_IDLE, /* no byte of a request yet */
+	CONN_READING, /* some bytes, not all: bounded by request_ms */
+	CONN_PARKED, /* its request waits for somebody's request_resume() */
+	CONN_SENDING, /* the socket is full: bounded by send_ms */
 	CONN_STATES
 };
 
@@ -27,9 +27,9 @@ struct conn {
 	struct conn *older;
 	struct conn *newer;
 	enum conn_state state;
-	int64_t since_ms;        /* in this state */
-	int fd;                  /* -1: closed under us */
-	bool news;               /* an event came while it was busy */
+	int64_t since_ms; /* in this state */
+	int fd; /* -1: closed under us */
+	bool news; /* an event came while it was busy */
 	bool close_after;
 	struct fcgi *fcgi;
 	struct gate_request gate;
@@ -51,12 +51,12 @@ struct reactor {
 	int epoll_fd;
 	int wake_fd;
 	struct conn_list lists[CONN_STATES];
-	unsigned char *peek;                   /* GATE_PEEK_BYTES */
-	struct buf log;                        /* lines of this round */
+	unsigned char *peek; /* GATE_PEEK_BYTES */
+	struct buf log; /* lines of this round */
 	bool draining;
-	bool listening;                        /* the socket is in the epoll set */
+	bool listening; /* the socket is in the epoll set */
 	int64_t listen_again_ms;
-	_Atomic(struct request *) resumed;     /* stack, pushed by any thread */
+	_Atomic(struct request *) resumed; /* stack, pushed by any thread */
 	_Atomic uint64_t requests, connections, accepted, broken, too_slow;
 };
 

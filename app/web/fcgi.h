@@ -21,8 +21,8 @@ void fcgi_free(struct fcgi *f);
  * the descriptor. */
 bool fcgi_accept(struct fcgi *f);
 /* Call SEE for every parameter; name and value live until fcgi_done(). */
-void fcgi_params(struct fcgi *f, void (*see)(void *ctx, struct span name, struct span value),
-    void *ctx);
+void fcgi_params(
+    struct fcgi *f, void (*see)(void *ctx, struct span name, struct span value), void *ctx);
 /*
  * Read the body to its end.  False if it is longer than ROOM or cut off; the
  * connection must then be closed.

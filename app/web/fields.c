@@ -47,7 +47,7 @@ is_json_type(struct span type)
 
 struct walk {
 	int depth;
-	int keys;          /* strings followed by ':' at depth 1 */
+	int keys; /* strings followed by ':' at depth 1 */
 	bool nul;
 	bool control;
 };
@@ -209,8 +209,7 @@ read_secret(struct request *rq, const struct field *f, struct span text, struct 
 }
 
 static enum status
-read_value(struct request *rq, const struct field *f, struct json_object *json,
-    struct span *value)
+read_value(struct request *rq, const struct field *f, struct json_object *json, struct span *value)
 {
 	struct span text;
 

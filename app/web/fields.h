@@ -10,12 +10,12 @@
 #include "web/request.h"
 
 enum field_type {
-	FIELD_NAME,   /* min to max characters after trimming, no control characters */
-	FIELD_TEXT,   /* min to max characters; line ends and tabs are fine */
-	FIELD_URL,    /* http or https, with a host, up to max characters */
-	FIELD_WORD,   /* one of the words in choices */
-	FIELD_RANK,   /* a whole number min to max, as a number or as text */
-	FIELD_SECRET  /* min to max bytes, anything; never echoed */
+	FIELD_NAME, /* min to max characters after trimming, no control characters */
+	FIELD_TEXT, /* min to max characters; line ends and tabs are fine */
+	FIELD_URL, /* http or https, with a host, up to max characters */
+	FIELD_WORD, /* one of the words in choices */
+	FIELD_RANK, /* a whole number min to max, as a number or as text */
+	FIELD_SECRET /* min to max bytes, anything; never echoed */
 };
 
 struct field {
@@ -37,7 +37,7 @@ struct field {
  *   TOO_LARGE    the body was cut off at its cap
  *   BAD_REQUEST  rq->faults says what is wrong
  */
-enum status fields_read(struct request *rq, const struct field *table,
-    struct span values[FIELDS_MAX]) MUST_CHECK;
+enum status fields_read(
+    struct request *rq, const struct field *table, struct span values[FIELDS_MAX]) MUST_CHECK;
 
 #endif

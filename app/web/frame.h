@@ -16,12 +16,12 @@ struct frame {
 	struct iovec *parts;
 	size_t count;
 	size_t next;
-	size_t bytes;   /* in all */
+	size_t bytes; /* in all */
 };
 
 /* HEAD and BODY must stay until it is sent.  False without memory. */
-bool frame_make(struct frame *f, struct arena *arena, uint16_t id, struct span head,
-    struct span body);
+bool frame_make(
+    struct frame *f, struct arena *arena, uint16_t id, struct span head, struct span body);
 
 enum frame_sent { FRAME_DONE, FRAME_AGAIN, FRAME_LOST };
 

@@ -13,8 +13,8 @@
 struct record {
 	int type;
 	uint16_t id;
-	size_t content;   /* length */
-	size_t total;     /* header, content and padding */
+	size_t content; /* length */
+	size_t total; /* header, content and padding */
 	const unsigned char *at;
 };
 
@@ -23,7 +23,7 @@ struct record {
 struct pairs {
 	unsigned char lengths[8];
 	size_t have;
-	size_t left;      /* bytes of the current name and value still to come */
+	size_t left; /* bytes of the current name and value still to come */
 };
 
 static enum gate

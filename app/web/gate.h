@@ -22,18 +22,18 @@
 #define GATE_PEEK_BYTES 131072
 
 enum gate {
-	GATE_MORE,      /* the beginning of a request: wait */
-	GATE_READY,     /* one whole request */
+	GATE_MORE, /* the beginning of a request: wait */
+	GATE_READY, /* one whole request */
 	GATE_TOO_LARGE, /* its parameters are whole, its body is over the cap */
-	GATE_BROKEN     /* nothing that we answer: close */
+	GATE_BROKEN /* nothing that we answer: close */
 };
 
 struct gate_request {
 	uint16_t id;
 	bool keep_connection;
 	size_t params_bytes;
-	size_t body_bytes;  /* as far as seen */
-	size_t wire_bytes;  /* all of it, framing included, if GATE_READY */
+	size_t body_bytes; /* as far as seen */
+	size_t wire_bytes; /* all of it, framing included, if GATE_READY */
 };
 
 enum gate gate_look(const unsigned char *at, size_t len, struct gate_request *out);

@@ -47,8 +47,8 @@ someone_answers(const struct sockaddr_un *address)
 
 	if (fd < 0)
 		return false;
-	yes = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-	    errno == EAGAIN;
+	yes =
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN;
 	close(fd);
 	return yes;
 }

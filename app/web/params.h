@@ -10,9 +10,9 @@
 #include "web/request.h"
 
 enum param_type {
-	PARAM_INT,  /* canonical decimal within min and max; fallback if absent */
+	PARAM_INT, /* canonical decimal within min and max; fallback if absent */
 	PARAM_TEXT, /* UTF-8 without control characters, trimmed, at most max code points */
-	PARAM_WORD  /* as PARAM_TEXT; for the handler to judge */
+	PARAM_WORD /* as PARAM_TEXT; for the handler to judge */
 };
 
 struct param {

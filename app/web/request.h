@@ -21,27 +21,27 @@ enum method {
 #define X(name) METHOD_##name,
 	METHOD_TABLE(X)
 #undef X
-	METHOD_OTHER
+	    METHOD_OTHER
 };
 
 const char *method_name(enum method m);
 
 /* The parameters that we read; nginx sets each, none begins with HTTP_.
  * deploy/nginx/pupitre-params.conf sets the same. */
-#define REQUEST_PARAMS(X)                       \
-	X(method_text, "REQUEST_METHOD")        \
-	X(path, "DOCUMENT_URI")                 \
-	X(query, "QUERY_STRING")                \
-	X(content_type, "CONTENT_TYPE")         \
-	X(session_token, "SESSION_TOKEN")       \
-	X(session_source, "SESSION_SOURCE")     \
-	X(request_id, "REQUEST_ID")             \
-	X(if_none_match, "IF_NONE_MATCH")       \
-	X(origin, "ORIGIN")                     \
-	X(fetch_site, "SEC_FETCH_SITE")         \
-	X(self_origin, "SELF_ORIGIN")           \
-	X(https, "HTTPS")                       \
-	X(auth_user_id, "AUTH_USER_ID")         \
+#define REQUEST_PARAMS(X) \
+	X(method_text, "REQUEST_METHOD") \
+	X(path, "DOCUMENT_URI") \
+	X(query, "QUERY_STRING") \
+	X(content_type, "CONTENT_TYPE") \
+	X(session_token, "SESSION_TOKEN") \
+	X(session_source, "SESSION_SOURCE") \
+	X(request_id, "REQUEST_ID") \
+	X(if_none_match, "IF_NONE_MATCH") \
+	X(origin, "ORIGIN") \
+	X(fetch_site, "SEC_FETCH_SITE") \
+	X(self_origin, "SELF_ORIGIN") \
+	X(https, "HTTPS") \
+	X(auth_user_id, "AUTH_USER_ID") \
 	X(auth_user_role, "AUTH_USER_ROLE")
 
 enum role { ROLE_NONE, ROLE_USER, ROLE_ADMIN };
@@ -52,7 +52,7 @@ enum role { ROLE_NONE, ROLE_USER, ROLE_ADMIN };
 struct identity {
 	enum role role;
 	bool operator;
-	bool by_cookie;              /* so an unsafe method wants a proof */
+	bool by_cookie; /* so an unsafe method wants a proof */
 	char id[IDENTITY_ID_BYTES];
 };
 
@@ -65,11 +65,11 @@ struct fault {
 
 struct response {
 	enum status status;
-	const char *content_type;    /* NULL: application/json */
-	struct span body;            /* must live until RELEASE(HOLD) */
-	bool gzip;                   /* the body is compressed */
-	struct span etag;            /* may be empty */
-	struct buf *headers;         /* further lines, each with its CRLF; may be NULL */
+	const char *content_type; /* NULL: application/json */
+	struct span body; /* must live until RELEASE(HOLD) */
+	bool gzip; /* the body is compressed */
+	struct span etag; /* may be empty */
+	struct buf *headers; /* further lines, each with its CRLF; may be NULL */
 	int retry_after_s;
 	void *hold;
 	void (*release)(void *hold);
@@ -82,21 +82,21 @@ struct request {
 	REQUEST_PARAMS(X)
 #undef X
 	enum method method;
-	bool head;                   /* HEAD: as GET, without the body */
+	bool head; /* HEAD: as GET, without the body */
 	bool body_too_large;
 	struct span body;
-	struct arena arena;          /* all gone after the answer */
+	struct arena arena; /* all gone after the answer */
 	int64_t began_us;
 
 	struct identity user;
 	struct response response;
-	const struct fault *faults;  /* newest first */
-	void *state;                 /* the handler's own, in the arena */
-	struct job job;              /* to be given to the workers */
+	const struct fault *faults; /* newest first */
+	void *state; /* the handler's own, in the arena */
+	struct job job; /* to be given to the workers */
 
 	/* For the log and Server-Timing. */
-	const char *route;           /* the pattern; NULL: none matched */
-	const char *cache;           /* a constant word, or NULL */
+	const char *route; /* the pattern; NULL: none matched */
+	const char *cache; /* a constant word, or NULL */
 	int64_t redis_us;
 	int64_t db_us;
 

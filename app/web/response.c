@@ -15,7 +15,7 @@ method_name(enum method m)
 #define X(name) [METHOD_##name] = #name,
 		METHOD_TABLE(X)
 #undef X
-		[METHOD_OTHER] = "OTHER",
+		    [METHOD_OTHER] = "OTHER",
 	};
 
 	return names[m];
@@ -171,8 +171,8 @@ respond_problem(struct request *rq, enum status st, const char *detail)
 static size_t
 put_timing(char *to, size_t room, const char *name, int64_t us)
 {
-	int n = snprintf(to, room, "%s;dur=%lld.%03lld", name, (long long)(us / 1000),
-	    (long long)(us % 1000));
+	int n = snprintf(
+	    to, room, "%s;dur=%lld.%03lld", name, (long long)(us / 1000), (long long)(us % 1000));
 
 	return n > 0 ? (size_t)n : 0;
 }

@@ -40,8 +40,7 @@ matches(struct span pattern, struct span path, struct match *m)
 }
 
 struct match
-router_find(
-    const struct pattern *const *patterns, int count, enum method method, struct span path)
+router_find(const struct pattern *const *patterns, int count, enum method method, struct span path)
 {
 	struct match found = { .index = -1 };
 	struct match m = { .index = -1 };

@@ -17,15 +17,15 @@ struct pattern {
 };
 
 struct match {
-	int index;                           /* -1 */
-	struct span ids[ROUTER_MAX_IDS];     /* of the ':' segments, in order */
+	int index; /* -1 */
+	struct span ids[ROUTER_MAX_IDS]; /* of the ':' segments, in order */
 	int id_count;
-	unsigned allowed;                    /* bit m: method m exists for this path */
+	unsigned allowed; /* bit m: method m exists for this path */
 };
 
 /* Every pattern is looked at; those of other methods fill .allowed. */
-struct match router_find(const struct pattern *const *patterns, int count, enum method method,
-    struct span path);
+struct match router_find(
+    const struct pattern *const *patterns, int count, enum method method, struct span path);
 /* "GET, HEAD, PUT" for an Allow header; in OUT. */
 void router_allow(unsigned allowed, struct buf *out);
 

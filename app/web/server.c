@@ -101,11 +101,10 @@ listen_on(struct reactor *r)
 		.data.ptr = (void *)(uintptr_t)&listener_mark,
 	};
 
-	r->listening =
-	    epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->config->listen_fd, &event) == 0;
+	r->listening = epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->config->listen_fd, &event) == 0;
 	if (!r->listening)
-		log_event(LOG_ERROR, "listen", "epoll refuses the listening socket: %s",
-		    strerror(errno));
+		log_event(
+		    LOG_ERROR, "listen", "epoll refuses the listening socket: %s", strerror(errno));
 }
 
 static void
@@ -136,8 +135,8 @@ accept_some(struct reactor *r)
 		int fd = -1;
 
 		if (make_room(r))
-			fd = accept4(r->config->listen_fd, NULL, NULL,
-			    SOCK_NONBLOCK | SOCK_CLOEXEC);
+			fd =
+			    accept4(r->config->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		else
 			errno = EMFILE;
 		if (fd >= 0) {
@@ -148,8 +147,8 @@ accept_some(struct reactor *r)
 			return;
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
-		log_event(LOG_WARN, "accept", "no new connections for %d ms: %s",
-		    ACCEPT_PAUSE_MS, strerror(errno));
+		log_event(LOG_WARN, "accept", "no new connections for %d ms: %s", ACCEPT_PAUSE_MS,
+		    strerror(errno));
 		listen_off(r, clock_ms() + ACCEPT_PAUSE_MS);
 		return;
 	}

@@ -17,11 +17,11 @@ struct server;
 enum handled { ANSWERED, PARKED };
 
 struct server_config {
-	int listen_fd;          /* listening, non-blocking; stays the caller's */
+	int listen_fd; /* listening, non-blocking; stays the caller's */
 	int reactors;
-	int connections;        /* of one reactor; beyond, the longest idle one is closed */
-	int request_ms;         /* a begun request must be whole by then */
-	int send_ms;            /* an answer must be taken by then */
+	int connections; /* of one reactor; beyond, the longest idle one is closed */
+	int request_ms; /* a begun request must be whole by then */
+	int send_ms; /* an answer must be taken by then */
 	void *app;
 	enum handled (*handle)(void *app, struct request *rq);
 };
@@ -42,10 +42,10 @@ void request_resume(struct request *rq);
 
 struct server_stats {
 	uint64_t requests;
-	uint64_t connections;   /* open now */
+	uint64_t connections; /* open now */
 	uint64_t accepted;
-	uint64_t broken;        /* closed: not FastCGI as nginx speaks it */
-	uint64_t too_slow;      /* closed: not whole, or not taken, in time */
+	uint64_t broken; /* closed: not FastCGI as nginx speaks it */
+	uint64_t too_slow; /* closed: not whole, or not taken, in time */
 };
 
 void server_read_stats(struct server *s, struct server_stats *out);

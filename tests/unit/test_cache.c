@@ -15,7 +15,7 @@
 struct remote {
 	bool down;
 	int gets, puts, raises, clears;
-	char stored[256];   /* the one body it holds; empty: none */
+	char stored[256]; /* the one body it holds; empty: none */
 	uint16_t slots[TAG_MAX];
 	size_t slot_count;
 	void (*during_raise)(void);
@@ -86,9 +86,9 @@ struct loader {
 	enum status status;
 	const char *body;
 	const char *tag;
-	sem_t *hold;        /* waited for in the middle of the load */
+	sem_t *hold; /* waited for in the middle of the load */
 	sem_t *began;
-	_Atomic int truth;  /* what the "database" says now */
+	_Atomic int truth; /* what the "database" says now */
 };
 
 static enum status
@@ -579,8 +579,14 @@ readers_never_see_what_was_overwritten(void **state)
 	assert_true(loader.calls >= 2000);
 }
 
-#define ALONE(test) { #test, test, set_up, tear_down, NULL }
-#define REDIS(test) { #test, test, set_up, tear_down, &fake }
+#define ALONE(test) \
+	{ \
+#test, test, set_up, tear_down, NULL \
+	}
+#define REDIS(test) \
+	{ \
+#test, test, set_up, tear_down, &fake \
+	}
 
 int
 main(void)

@@ -34,7 +34,8 @@ begin(struct wire *w, int role, int flags)
 static void
 request(struct wire *w, const char *body, size_t body_len)
 {
-	static const char pair[] = "\x0c\x0d" "DOCUMENT_URI/api/test/one";
+	static const char pair[] = "\x0c\x0d"
+				   "DOCUMENT_URI/api/test/one";
 
 	begin(w, 1, 1);
 	record(w, 4, 1, pair, sizeof(pair) - 1, 3);
@@ -137,7 +138,10 @@ other_roles_versions_and_ids_are_broken(void **state)
 	wire.at[0] = 2;
 	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
 	begin(&wire, 1, 1);
-	record(&wire, 4, 2, "\x01\x01" "ab", 4, 0);
+	record(&wire, 4, 2,
+	    "\x01\x01"
+	    "ab",
+	    4, 0);
 	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
 }
 
@@ -147,23 +151,33 @@ lengths_that_lie_are_broken(void **state)
 	(void)state;
 	/* A name of 2 GiB. */
 	begin(&wire, 1, 1);
-	record(&wire, 4, 1, "\xff\xff\xff\xff\x01" "ab", 7, 0);
+	record(&wire, 4, 1,
+	    "\xff\xff\xff\xff\x01"
+	    "ab",
+	    7, 0);
 	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
 	/* Parameters that end inside a value. */
 	begin(&wire, 1, 1);
-	record(&wire, 4, 1, "\x01\x09" "ab", 4, 0);
+	record(&wire, 4, 1,
+	    "\x01\x09"
+	    "ab",
+	    4, 0);
 	record(&wire, 4, 1, NULL, 0, 0);
 	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
 	/* A NUL in a value. */
 	begin(&wire, 1, 1);
-	record(&wire, 4, 1, "\x01\x02" "ab\0", 5, 0);
+	record(&wire, 4, 1,
+	    "\x01\x02"
+	    "ab\0",
+	    5, 0);
 	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
 }
 
 static void
 pairs_may_be_cut_by_records(void **state)
 {
-	static const char pair[] = "\x80\0\0\x01\x02" "abc";
+	static const char pair[] = "\x80\0\0\x01\x02"
+				   "abc";
 
 	(void)state;
 	begin(&wire, 1, 1);

@@ -111,8 +111,8 @@ static void
 a_good_body_is_read(void **state)
 {
 	(void)state;
-	assert_int_equal(body(" {\"name\":\"Algebra\",\"rank\":12,\"image\":\"https://a.example/x.png\"} "),
-	    OK);
+	assert_int_equal(
+	    body(" {\"name\":\"Algebra\",\"rank\":12,\"image\":\"https://a.example/x.png\"} "), OK);
 	assert_span(values[0], "Algebra");
 	assert_span(values[3], "12");
 	assert_null(values[2].at);
@@ -124,10 +124,12 @@ a_good_body_is_read(void **state)
 static void
 what_is_not_strict_json_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "{", "[]", "1", "null", "\"x\"", "{\"name\":\"abc\",}",
-		"{\"name\":'abc'}", "{\"name\":\"abc\"} x", "{\"name\":\"abc\"}{}",
-		"{\"name\":\"abc\" /*x*/}", ("{\"name\":\"a\xff" "bc\"}"), "{\"name\":\"a\nbc\"}",
-		"{\"name\":\"abc\\u0000\"}", "{\"name\\u0000x\":\"abc\"}",
+	static const char *const bad[] = { "", "{", "[]", "1", "null", "\"x\"",
+		"{\"name\":\"abc\",}", "{\"name\":'abc'}", "{\"name\":\"abc\"} x",
+		"{\"name\":\"abc\"}{}", "{\"name\":\"abc\" /*x*/}",
+		("{\"name\":\"a\xff"
+		 "bc\"}"),
+		"{\"name\":\"a\nbc\"}", "{\"name\":\"abc\\u0000\"}", "{\"name\\u0000x\":\"abc\"}",
 		"{\"name\":\"abc\",\"name\":\"abd\"}", "{\"name\":\"abc\",\"\\u006eame\":\"abd\"}",
 		"{\"name\":{\"name\":{\"name\":{\"name\":{\"name\":1}}}}}" };
 
@@ -146,8 +148,9 @@ every_bad_field_is_named(void **state)
 	int found = 0;
 
 	(void)state;
-	assert_int_equal(body("{\"name\":\"ab\",\"image\":\"ftp://x\",\"state\":\"OPEN\",\"rank\":-1,"
-	                      "\"content\":\"012345678901234567890\",\"role\":\"ADMIN\"}"),
+	assert_int_equal(
+	    body("{\"name\":\"ab\",\"image\":\"ftp://x\",\"state\":\"OPEN\",\"rank\":-1,"
+		 "\"content\":\"012345678901234567890\",\"role\":\"ADMIN\"}"),
 	    BAD_REQUEST);
 	for (const struct fault *f = rq.faults; f; f = f->next) {
 		for (size_t i = 0; i < 6; i++)
@@ -161,7 +164,8 @@ types_and_urls_are_checked(void **state)
 {
 	static const char *const bad[] = { "{\"name\":123}", "{\"name\":null}", "{\"name\":true}",
 		"{\"name\":\"abc\",\"rank\":1.5}", "{\"name\":\"abc\",\"rank\":\"x\"}",
-		"{\"name\":\"abc\",\"image\":\"http://\"}", "{\"name\":\"abc\",\"image\":\"https:///x\"}",
+		"{\"name\":\"abc\",\"image\":\"http://\"}",
+		"{\"name\":\"abc\",\"image\":\"https:///x\"}",
 		"{\"name\":\"abc\",\"image\":\"javascript:alert(1)\"}",
 		"{\"name\":\"abc\",\"image\":\"https://a b\"}", "{\"name\":\"  a  \"}",
 		"{\"name\":\"a\\tbc\"}", "{\"name\":\"abc\",\"state\":\"DRAFT PUBLISHED\"}",
@@ -199,15 +203,19 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(absent_parameters_have_their_defaults, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    absent_parameters_have_their_defaults, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(values_come_out_canonical, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(bad_numbers_name_their_parameter, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    bad_numbers_name_their_parameter, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bad_searches_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_good_body_is_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_not_strict_json_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    what_is_not_strict_json_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_bad_field_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(types_and_urls_are_checked, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lengths_count_characters_not_bytes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    lengths_count_characters_not_bytes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_media_types_are_refused, set_up, tear_down),
 	};
 

@@ -491,7 +491,10 @@ the_breaker_opens_probes_and_closes(void **state)
 int
 main(void)
 {
-#define T(test) { #test, test, set_up, tear_down, NULL }
+#define T(test) \
+	{ \
+#test, test, set_up, tear_down, NULL \
+	}
 	const struct CMUnitTest tests[] = {
 		T(what_is_stored_comes_back_whole),
 		T(a_raise_refuses_the_load_that_it_overtook),

@@ -32,7 +32,8 @@ static _Atomic int handled;
 static void
 resume_later(struct job *job)
 {
-	struct request *rq = (struct request *)(void *)((char *)job - offsetof(struct request, job));
+	struct request *rq =
+	    (struct request *)(void *)((char *)job - offsetof(struct request, job));
 
 	rq->state = rq;
 	request_resume(rq);
@@ -465,7 +466,10 @@ the_end_waits_for_what_is_under_way(void **state)
 int
 main(void)
 {
-#define T(test) { #test, test, set_up, tear_down, NULL }
+#define T(test) \
+	{ \
+#test, test, set_up, tear_down, NULL \
+	}
 	const struct CMUnitTest tests[] = {
 		T(a_kept_connection_answers_again_and_again),
 		T(a_body_comes_whole),
