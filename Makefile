@@ -11,12 +11,14 @@ datadir = $(prefix)/share/pupitre
 docdir = $(prefix)/share/doc/pupitre
 unitdir = $(prefix)/lib/systemd/system
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 WARN = -Wall -Wextra -Wshadow -Wconversion -Werror
 CPPFLAGS_ALL = -D_GNU_SOURCE -DPUPITRE_VERSION='"$(VERSION)"' -Iapp -I. -I$(BUILD)/gen $(CPPFLAGS)
 LIBS = -lfcgi -lpq -lhiredis -ljson-c -lsodium -lssl -lcrypto -lz -lpthread
 
-FLAGS_release = -O2 -g -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+FLAGS_release = -O2 -g -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LINK_release = -pie -Wl,-z,relro,-z,now
 FLAGS_asan = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
@@ -102,6 +104,9 @@ format: ## put the C files into the project's style
 
 up: ## install what is missing, build, start a private school on 127.0.0.1:8080 (PORT=)
 	@deploy/stack up
+
+demo: ## load the demo school, of SIZE courses, into what `make up` started
+	deploy/stack app demo --size $(or $(SIZE),12)
 
 down: ## stop what `make up` started
 	@deploy/stack down

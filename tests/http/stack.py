@@ -45,6 +45,14 @@ def wait_until(holds, seconds=10.0, what="it"):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 class Stack:
     """One private stack.  `settings` are further PUPITRE_... variables."""
 
@@ -125,6 +133,8 @@ class Stack:
                 os.kill(one, sig)
             except ProcessLookupError:
                 pass
+        if sig == signal.SIGKILL:
+            wait_until(lambda: not any(map(is_alive, family)), 5, f"the end of {part}")
 
     def second_app(self, **settings):
         """Another pupitre beside the stack's own, with its settings and these;

@@ -5,6 +5,8 @@ import http.client
 
 import requests
 
+from stack import wait_until
+
 COURSE = {"name": "Renamed", "presentation": "New text"}
 
 
@@ -204,7 +206,12 @@ def test_each_request_leaves_one_line(stack, school):
     _, token = school.admin()
     for _ in range(2):
         r = stack.get("/api/admin/courses?search=abc", token)
-    line = [e for e in stack.log_lines("request") if e["id"] == r.headers["X-Request-Id"]]
+
+    def lines():
+        return [e for e in stack.log_lines("request") if e["id"] == r.headers["X-Request-Id"]]
+
+    wait_until(lines, 5, "the line")  # it is written after the answer
+    line = lines()
     assert len(line) == 1
     line = line[0]
     assert (line["method"], line["route"], line["status"], line["cache"]) == (

@@ -306,6 +306,7 @@ def test_the_include_beside_a_frontend(stack, tmp_path):
                 listen 127.0.0.1:{port};
                 include {prefix}/pupitre-server.conf;
                 location / {{ root {tmp_path}/www; }}
+                location /api/auth/ {{ return 200 "Auth.js"; }}
             }}
         }}""")
     for folder in tmp_path.parents:
@@ -324,6 +325,8 @@ def test_the_include_beside_a_frontend(stack, tmp_path):
         r = requests.get(f"http://127.0.0.1:{port}/api/public/lessons")
         assert r.status_code == 200 and r.headers["X-Content-Type-Options"] == "nosniff"
         assert requests.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        assert requests.get(f"http://127.0.0.1:{port}/api/auth/session").text == "Auth.js"
+        assert requests.get(f"http://127.0.0.1:{port}/api/auth/me").status_code == 401
     finally:
         nginx.terminate()
         nginx.wait(10)
