@@ -35,7 +35,7 @@ OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql.o
 TESTS = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 SQL_FILES = $(sort $(wildcard sql/queries/*.sql sql/migrations/*.sql sql/demo/*.sql))
 
-.PHONY: all help up down demo test unit torture asan tsan lint format install uninstall clean FORCE
+.PHONY: all help up down test unit fuzz asan tsan lint format install uninstall clean FORCE
 
 all: $(BUILD)/pupitre ## build .build/release/pupitre
 
@@ -90,6 +90,15 @@ asan: ## build with AddressSanitizer and UBSan, the unit tests too
 
 tsan: ## build with ThreadSanitizer, the unit tests too
 	$(MAKE) VARIANT=tsan all unit
+
+FUZZ_S ?= 20
+fuzz: ## hostile bytes against the gate and libfcgi, FUZZ_S=20 seconds
+	@mkdir -p .build/fuzz/found
+	clang -std=gnu11 -D_GNU_SOURCE -Iapp -I. $(WARN) -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o .build/fuzz/fuzz_gate tests/fuzz/fuzz_gate.c \
+		app/web/gate.c app/web/fcgi.c -lfcgi
+	.build/fuzz/fuzz_gate -max_total_time=$(FUZZ_S) -max_len=70000 -print_final_stats=1 \
+		-artifact_prefix=.build/fuzz/ .build/fuzz/found tests/fuzz/seeds
 
 test: ## set up, run every test, and count
 	tests/run

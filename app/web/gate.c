@@ -98,11 +98,19 @@ walk_pairs(struct pairs *p, const unsigned char *at, size_t len)
 	return true;
 }
 
+/* libfcgi forgets the padding of a record that ends a stream, or that begins
+ * the request, and takes it for the next header. */
+static bool
+has_no_padding(const struct record *r)
+{
+	return r->total == HEADER_BYTES + r->content;
+}
+
 static bool
 is_begin(const struct record *r)
 {
-	return r->type == BEGIN_REQUEST && r->id != 0 && r->content == 8 && r->at[0] == 0 &&
-	    r->at[1] == ROLE_RESPONDER;
+	return r->type == BEGIN_REQUEST && r->id != 0 && r->content == 8 && has_no_padding(r) &&
+	    r->at[0] == 0 && r->at[1] == ROLE_RESPONDER;
 }
 
 static bool
@@ -136,8 +144,7 @@ take_record(struct look *l, const struct record *r)
 	}
 	if (r->content)
 		return GATE_READY;
-	/* libfcgi would leave the padding of the last record in the socket. */
-	if (l->stream == STDIN && r->total != HEADER_BYTES)
+	if (!has_no_padding(r))
 		return GATE_BROKEN;
 	l->stream = l->stream == PARAMS ? STDIN : 0;
 	return GATE_READY;

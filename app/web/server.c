@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "web/conn.h"
+#include "web/peer.h"
 
 #define EVENTS 128
 #define ACCEPTS_A_ROUND 32
@@ -37,6 +38,7 @@ struct slot {
 
 struct server {
 	struct server_config config;
+	struct peer_rule peers;
 	_Atomic bool draining;
 	_Atomic bool abandoned;
 	struct slot *slots;
@@ -129,6 +131,18 @@ make_room(struct reactor *r)
 }
 
 static void
+welcome(struct reactor *r, int fd)
+{
+	if (peer_allowed(&r->server->peers, fd)) {
+		conn_open(r, fd);
+		return;
+	}
+	log_event(
+	    LOG_WARN, "peer", "refused: neither root, nor our user, nor of the socket's group");
+	close(fd);
+}
+
+static void
 accept_some(struct reactor *r)
 {
 	for (int i = 0; i < ACCEPTS_A_ROUND; i++) {
@@ -140,7 +154,7 @@ accept_some(struct reactor *r)
 		else
 			errno = EMFILE;
 		if (fd >= 0) {
-			conn_open(r, fd);
+			welcome(r, fd);
 			continue;
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -290,6 +304,7 @@ server_start(const struct server_config *config)
 
 	if (fine) {
 		s->config = *config;
+		s->peers = peer_rule_of(config->listen_fd);
 		s->slots = calloc((size_t)config->reactors, sizeof(s->slots[0]));
 		fine = s->slots != NULL;
 	}
