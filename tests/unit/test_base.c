@@ -151,13 +151,13 @@ stable_hashes_never_change(void **state)
 /* ---- config ---- */
 
 static bool
-read_settings(struct config *c, char *const environ[], char faults_text[4096])
+read_settings(struct config *c, char *const list[], char faults_text[4096])
 {
 	struct buf faults;
 	bool fine;
 
 	buf_init(&faults, 4095);
-	fine = config_read(c, environ, &faults);
+	fine = config_read(c, list, &faults);
 	snprintf(faults_text, 4096, "%.*s", SPAN_ARG(buf_span(&faults)));
 	buf_free(&faults);
 	return fine;
@@ -200,21 +200,21 @@ a_file_gives_settings_and_the_environment_wins(void **state)
 	static const char text[] = "# comment\n\nPUPITRE_WORKERS=5\n PUPITRE_QUEUE=9 \n"
 				   "REDIS_URL='unix:///x'\nPUPITRE_LOG_LEVEL=\"debug\"\n";
 	char named[64];
-	char *environ[] = { named, "PUPITRE_WORKERS=7", NULL };
+	char *list[] = { named, "PUPITRE_WORKERS=7", NULL };
 	char faults[4096];
 	struct config c;
 
 	(void)state;
 	snprintf(named, sizeof(named), "PUPITRE_ENV_FILE=%s", path);
 	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-	assert_true(read_settings(&c, environ, faults));
+	assert_true(read_settings(&c, list, faults));
 	assert_int_equal(c.workers, 7);
 	assert_int_equal(c.queue_limit, 9);
 	assert_string_equal(c.redis_url, "unix:///x");
 	assert_int_equal(c.log_level, 3);
 	config_free(&c);
 	assert_int_equal(write(fd, "OTHER=1\nnonsense\n", 17), 17);
-	assert_false(read_settings(&c, environ, faults));
+	assert_false(read_settings(&c, list, faults));
 	assert_non_null(strstr(faults, "OTHER: there is no such setting"));
 	assert_non_null(strstr(faults, "line 8: must be NAME=value"));
 	config_free(&c);
