@@ -476,7 +476,7 @@ answer_status(struct call *c)
 	enum status st = c->status;
 
 	/* A handler that failed may have said why itself. */
-	if (st != OK && st != CREATED && !c->rq->response.body.len)
+	if (c->rq->response.status != st || !c->rq->response.body.len)
 		respond_problem(c->rq, st, NULL);
 	return DONE;
 }

@@ -398,7 +398,7 @@ remote_clear(struct remote *r)
 		if (strcmp(cursor, "0") == 0)
 			return fine;
 	}
-	return fine;
+	return false;
 }
 
 bool

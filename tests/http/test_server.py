@@ -199,6 +199,53 @@ def test_a_process_of_its_own_ends_with_0_on_term(stack, tmp_path):
     assert "level=info event=start" in err and not os.path.exists(path)
 
 
+def test_a_socket_from_systemd_is_used(stack, tmp_path):
+    """As systemd hands it over: descriptor 3, LISTEN_FDS, LISTEN_PID."""
+    path = str(tmp_path / "systemd.sock")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen(16)
+    env = {**stack.app_environment(), "LISTEN_FDS": "1"}
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", f"LISTEN_PID=$$ exec {BINARY} 3<&{listening.fileno()}"], env=env,
+        pass_fds=[listening.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        listening.close()
+        assert fcgi.Connection(path).ask("/readyz").status == 200
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_strangers_are_not_answered(stack):
+    """The socket's mode keeps them out; the check behind it does so too."""
+    if os.getuid():
+        pytest.skip("only root can become a stranger")
+    path = os.path.join(os.path.realpath(stack.run), "app.sock")
+    script = ("import os, socket, sys\n"
+              "s = socket.socket(socket.AF_UNIX)\n"
+              "s.connect(sys.argv[1])\n"
+              "s.sendall(sys.stdin.buffer.read())\n"
+              "sys.stdout.buffer.write(s.recv(100))\n")
+    before = os.stat(path).st_mode, os.stat(os.path.dirname(path)).st_mode
+
+    def ask(user):
+        done = subprocess.run(
+            ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "/usr/bin/python3",
+             "-c", script, path], input=fcgi.request("/healthz"), capture_output=True, timeout=20)
+        return done.stdout
+
+    try:
+        os.chmod(path, 0o666)
+        os.chmod(os.path.dirname(path), 0o755)
+        assert ask("www-data").startswith(b"\x01\x06")
+        assert ask("65534") == b""
+    finally:
+        os.chmod(path, before[0])
+        os.chmod(os.path.dirname(path), before[1])
+    wait_until(lambda: stack.log_lines("peer"), 5, "the refusal in the log")
+
+
 def test_help_and_bad_settings():
     shown = run_app("--help")
     assert shown.returncode == 0
