@@ -1,4 +1,6 @@
 -- $1 courseId, $2 limit, $3 page, $4 search
+-- The order and the search go by the names of all who are in the course, so
+-- this depends on :names beside the users it shows.
 with joined as (
   select j.id, j."userId", j."courseId", j."createdAt", j."canceledAt",
     u.name, u.image, u.email
@@ -9,10 +11,10 @@ with joined as (
 )
 select pupitre.list('users', rows.text, total.n, $3::int, $2::int) as body,
   array['course:' || c.id, 'course:' || c.id || ':users', 'course:' || c.id || ':names']
-    || coalesce(rows.tags, '{}') as tags
+    || rows.tags as tags
 from "Course" c, (select count(*) as n from joined) total, (
   select string_agg(row_to_json(item)::text, ',' order by page.name, page.id) as text,
-    array_agg('user:' || page."userId") as tags
+    coalesce(array_agg('user:' || page."userId"), '{}') as tags
   from page, lateral (
     select page.id, page."userId", page."courseId",
       pupitre.iso(page."createdAt") as "createdAt",

@@ -1,7 +1,8 @@
 -- $1 id, $2 name, $3 image, $4 presentation, $5 state, $6 userId
 with made as (
-  insert into "Course" (id, name, image, presentation, state, "creatorId")
-  values ($1, $2, $3, $4, $5::text::"CourseState", $6)
+  insert into "Course" (id, name, image, presentation, state, "creatorId", "createdAt")
+  values ($1, $2, $3, $4, $5::text::"CourseState", $6,
+    statement_timestamp() at time zone 'UTC')
   returning *
 )
 select 'created' as outcome,

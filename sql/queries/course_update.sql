@@ -11,12 +11,15 @@ with old as (
   where id = $1 and "creatorId" = $2
   returning *
 )
-select 'ok' as outcome,
-  '{"message":"Course updated","updated":true,"course":' || (select row_to_json(item)::text from (
+select case when made.id is null then 'not_found' else 'ok' end as outcome,
+  '{"message":"Course updated","updated":true,"course":' || case when made.id is not null then (
+    select row_to_json(item)::text from (
       select made.id, made.name, made.presentation, made.image,
         pupitre.iso(made."createdAt") as "createdAt", made."creatorId", made.state
-    ) item) || '}' as body,
-  array['course:' || made.id, 'creator:' || made."creatorId" || ':courses']
+    ) item) end || '}' as body,
+  case when made.id is null then '{}' else
+    array['course:' || made.id, 'creator:' || made."creatorId" || ':courses']
     || case when 'PUBLISHED' in (made.state, old.state) then array['courses:published']
-      else '{}' end as tags
-from made, old
+      else '{}' end
+  end as tags
+from (select) one left join made on true left join old on true

@@ -3,12 +3,13 @@
 with course as (
   select id, name from "Course" where id = $3 and state = 'PUBLISHED'
 ), made as (
-  insert into "CourseOnUser" (id, "userId", "courseId")
-  select $1, $2, id from course
+  insert into "CourseOnUser" (id, "userId", "courseId", "createdAt")
+  select $1, $2, id, statement_timestamp() at time zone 'UTC' from course
   on conflict ("userId", "courseId") do update set "canceledAt" = null
-  returning "courseId"
+    where "CourseOnUser"."canceledAt" is not null
 )
 select case when course.id is null then 'not_found' else 'ok' end as outcome,
   '{"success":true,"courseName":' || to_json(course.name) || '}' as body,
-  array_remove(array['user:' || $2 || ':courses', 'course:' || course.id || ':users'], null) as tags
-from (select) one left join course on true left join made on true
+  case when course.id is null then '{}'
+    else array['user:' || $2 || ':courses', 'course:' || course.id || ':users'] end as tags
+from (select) one left join course on true

@@ -8,5 +8,6 @@ with gone as (
 )
 select case when course.id is null then 'not_found' else 'ok' end as outcome,
   '{"success":true,"courseName":' || to_json(course.name) || '}' as body,
-  array_remove(array['user:' || $1 || ':courses', 'course:' || course.id || ':users'], null) as tags
+  case when course.id is null then '{}'
+    else array['user:' || $1 || ':courses', 'course:' || course.id || ':users'] end as tags
 from (select) one left join course on true

@@ -1,11 +1,12 @@
 -- $1 id, $2 courseId, $3 name, $4 content, $5 state
--- After course_lock in the same transaction: two at once get two ranks.
+-- After course_lock in the same transaction: two at once get two ranks, and
+-- times in the same order.  A rank that is not a number is passed over.
 with made as (
-  insert into "Lesson" (id, "courseId", name, content, state, rank)
-  values ($1, $2, $3, $4, $5::text::"LessonState", (
-    select coalesce(max(case when rank ~ '^\d{1,15}(\.\d{1,9})?$' then floor(rank::numeric) end), 0) + 1
-    from "Lesson" where "courseId" = $2
-  )::bigint::text)
+  insert into "Lesson" (id, "courseId", name, content, state, "createdAt", rank)
+  select $1, $2, $3, $4, $5::text::"LessonState", statement_timestamp() at time zone 'UTC',
+    (coalesce(max(floor(case when rank ~ '^-?[0-9]{1,100}(\.[0-9]{1,100})?$'
+      then rank::numeric end)), 0) + 1)::text
+  from "Lesson" where "courseId" = $2
   returning *
 )
 select 'created' as outcome,

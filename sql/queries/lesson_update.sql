@@ -2,7 +2,7 @@
 -- $4 name, $5 content, $6 state, $7 rank
 -- After course_lock in the same transaction.
 with old as (
-  select id, state from "Lesson" where id = $2 and "courseId" = $1
+  select state from "Lesson" where id = $2 and "courseId" = $1
 ), made as (
   update "Lesson" l
   set name = coalesce($4, l.name), content = coalesce($5, l.content),
@@ -12,11 +12,14 @@ with old as (
   returning l.*
 )
 select case when made.id is null then 'not_found' else 'ok' end as outcome,
-  '{"message":"Lesson updated","updated":true,"lesson":' || (select row_to_json(item)::text from (
+  '{"message":"Lesson updated","updated":true,"lesson":' || case when made.id is not null then (
+    select row_to_json(item)::text from (
       select made.id, made.name, made.rank, made.content, made.state,
         pupitre.iso(made."createdAt") as "createdAt", made."courseId"
-    ) item) || '}' as body,
-  array_remove(array['lesson:' || made.id, 'course:' || made."courseId" || ':lessons']
+    ) item) end || '}' as body,
+  case when made.id is null then '{}' else
+    array['lesson:' || made.id, 'course:' || made."courseId" || ':lessons']
     || case when 'PUBLIC' in (made.state, old.state) then array['lessons:public']
-      else '{}' end, null) as tags
+      else '{}' end
+  end as tags
 from (select) one left join made on true left join old on true

@@ -1,2 +1,5 @@
--- $1 email; as it is stored, or in lower case
-select id as body from "User" where email in ($1, lower($1)) order by email = $1 desc limit 1
+-- $1 email; as it is stored, and if nobody has it so, without regard to case
+select id as body from "User"
+where lower(email) = lower($1)
+order by email = $1 desc, "createdAt", id
+limit 1

@@ -1,21 +1,31 @@
 -- $1 userId, $2 limit, $3 page, $4 search
-select pupitre.list('data', rows.text, total.n, $3::int, $2::int) as body,
+-- For the ways of searching see public_lessons.
+with hit as (
+  select "createdAt", id from "Course"
+  where $4::text ~ '[[:alnum:]]{3}' and state = 'PUBLISHED' and name ilike pupitre.containing($4)
+  union all
+  select "createdAt", id from "Course"
+  where $4 <> '' and $4 !~ '[[:alnum:]]{3}' and state = 'PUBLISHED'
+    and name || '' ilike pupitre.containing($4)
+), page as (
+  (select "createdAt", id from "Course" where $4 = '' and state = 'PUBLISHED'
+    order by "createdAt", id limit $2::int offset ($3::bigint - 1) * $2::int)
+  union all
+  (select "createdAt", id from hit
+    order by "createdAt", id limit $2::int offset ($3::bigint - 1) * $2::int)
+)
+select pupitre.list('data', rows.text, case when $4 = ''
+    then (select count(*) from "Course" where state = 'PUBLISHED')
+    else (select count(*) from hit) end, $3::int, $2::int) as body,
   array['courses:published', 'user:' || $1 || ':courses'] as tags
 from (
-  select count(*) as n from "Course"
-  where state = 'PUBLISHED' and name ilike pupitre.containing($4)
-) total, (
-  select string_agg(row_to_json(item)::text, ',' order by page."createdAt", page.id) as text
-  from (
-    select "createdAt", image, id, name, presentation from "Course"
-    where state = 'PUBLISHED' and name ilike pupitre.containing($4)
-    order by "createdAt", id
-    limit $2::int offset ($3::bigint - 1) * $2::int
-  ) page, lateral (
-    select page.image, page.id, page.name, page.presentation,
+  select string_agg(row_to_json(item)::text, ',' order by c."createdAt", c.id) as text
+  from "Course" c, lateral (
+    select c.image, c.id, c.name, c.presentation,
       exists (
         select from "CourseOnUser" j
-        where j."userId" = $1 and j."courseId" = page.id and j."canceledAt" is null
+        where j."userId" = $1 and j."courseId" = c.id and j."canceledAt" is null
       ) as "alreadyJoined"
   ) item
+  where c.id = any (array(select id from page))
 ) rows
