@@ -5,14 +5,21 @@
 
 #include <hiredis/hiredis.h>
 
+#include "base/buf.h"
+
 #define READ_BYTES 65536
 #define WORDS_MAX 300
 /* No answer of ours is larger: a body's cap, and what stands around it. */
 #define REPLY_BYTES (16u << 20)
+/* Elements of a list: a server's word alone must not take memory. */
+#define LIST_MAX 100000
+#define GREETING_BYTES 65536
 
 struct redis {
 	struct transport *transport;
 	redisReader *reader;
+	redisReplyObjectFunctions makers;
+	void *(*make_list)(const redisReadTask *task, int count);
 	bool broken;
 	char run_id[REDIS_RUN_ID_BYTES];
 	char shas[REDIS_SCRIPTS][41];
@@ -104,6 +111,28 @@ reply_free(struct reply *reply)
 	memset(reply, 0, sizeof(*reply));
 }
 
+static void *
+make_bounded_list(const redisReadTask *task, int count)
+{
+	const struct redis *r = task->privdata;
+
+	return count <= LIST_MAX ? r->make_list(task, count) : NULL;
+}
+
+static bool
+make_reader(struct redis *r)
+{
+	r->reader = redisReaderCreate();
+	if (!r->reader)
+		return false;
+	r->makers = *r->reader->fn;
+	r->make_list = r->makers.createArray;
+	r->makers.createArray = make_bounded_list;
+	r->reader->fn = &r->makers;
+	r->reader->privdata = r;
+	return true;
+}
+
 /* ---- asking ---- */
 
 static bool
@@ -118,7 +147,7 @@ send_words(struct redis *r, const struct span *words, int count, int64_t until_m
 	if (count > WORDS_MAX)
 		return false;
 	for (int i = 0; i < count; i++) {
-		at[i] = words[i].at;
+		at[i] = words[i].at ? words[i].at : "";
 		lens[i] = words[i].len;
 	}
 	len = (int)redisFormatCommandArgv(&command, count, at, lens);
@@ -151,110 +180,170 @@ read_reply(struct redis *r, int64_t until_ms)
 	}
 }
 
-struct reply
-redis_ask(struct redis *r, const struct span *words, int count, int64_t until_ms)
+/* The next answer; without one the connection is of no further use. */
+static struct reply
+next_reply(struct redis *r, int64_t until_ms)
 {
-	redisReply *raw = NULL;
+	redisReply *raw = r->broken ? NULL : read_reply(r, until_ms);
 
-	if (!r->broken && send_words(r, words, count, until_ms))
-		raw = read_reply(r, until_ms);
 	if (!raw)
 		r->broken = true;
 	return wrap(raw);
 }
 
-/* ---- opening ---- */
-
-static bool
-expect_ok(struct redis *r, const struct span *words, int count, int64_t until_ms)
+struct reply
+redis_ask(struct redis *r, const struct span *words, int count, int64_t until_ms)
 {
-	struct reply reply = redis_ask(r, words, count, until_ms);
-	bool fine = reply.type == REPLY_TEXT && span_is(reply.text, "OK");
-
-	reply_free(&reply);
-	return fine;
+	if (!r->broken && !send_words(r, words, count, until_ms))
+		r->broken = true;
+	return next_reply(r, until_ms);
 }
 
-static bool
-log_in(struct redis *r, const struct transport_address *a, int64_t until_ms)
+/* ---- the greeting ---- */
+
+enum answer { ANSWER_OK, ANSWER_ANY, ANSWER_INFO, ANSWER_SHA };
+
+/* Commands that are sent together, and what is expected of each answer. */
+struct greeting {
+	struct buf bytes;
+	int count;
+	enum answer expect[4 + REDIS_SCRIPTS];
+};
+
+static void
+add_step(struct greeting *g, enum answer expect, const struct span *words, int count)
+{
+	g->expect[g->count++] = expect;
+	buf_printf(&g->bytes, "*%d\r\n", count);
+	for (int i = 0; i < count; i++) {
+		buf_printf(&g->bytes, "$%zu\r\n", words[i].len);
+		buf_span_add(&g->bytes, words[i]);
+		buf_text(&g->bytes, "\r\n");
+	}
+}
+
+static void
+add_login(struct greeting *g, const struct remote_url *u)
 {
 	struct span words[3] = { SPAN("AUTH") };
 	int count = 1;
 
-	if (!*a->password)
-		return true;
-	if (*a->user)
-		words[count++] = span_of(a->user);
-	words[count++] = span_of(a->password);
-	return expect_ok(r, words, count, until_ms);
+	if (!*u->password)
+		return;
+	if (*u->user) /* without: the user "default" */
+		words[count++] = span_of(u->user);
+	words[count++] = span_of(u->password);
+	add_step(g, ANSWER_OK, words, count);
 }
 
-static bool
-choose(struct redis *r, int database, int64_t until_ms)
+static void
+write_greeting(struct greeting *g, const struct remote_url *u, const char *const scripts[])
 {
+	static const struct span info[] = { SPAN("INFO"), SPAN("server") };
+	static const struct span name[] = { SPAN("CLIENT"), SPAN("SETNAME"), SPAN("pupitre") };
 	char number[16];
-	struct span words[2] = { SPAN("SELECT"), { number, 0 } };
+	struct span select[2] = { SPAN("SELECT"), { number, 0 } };
 
-	if (database == 0)
+	add_login(g, u);
+	if (u->database) {
+		select[1].len = (size_t)snprintf(number, sizeof(number), "%d", u->database);
+		add_step(g, ANSWER_OK, select, 2);
+	}
+	add_step(g, ANSWER_ANY, name, 3);
+	add_step(g, ANSWER_INFO, info, 2);
+	for (int i = 0; i < REDIS_SCRIPTS; i++) {
+		struct span load[3] = { SPAN("SCRIPT"), SPAN("LOAD"), span_of(scripts[i]) };
+
+		add_step(g, ANSWER_SHA, load, 3);
+	}
+}
+
+/* Some servers have no such line, some users may not ask: then it is empty. */
+static void
+take_run_id(struct redis *r, struct span info)
+{
+	static const char label[] = "\nrun_id:";
+	const char *at = info.len ? memmem(info.at, info.len, label, sizeof(label) - 1) : NULL;
+	size_t len = 0;
+
+	if (!at)
+		return;
+	at += sizeof(label) - 1;
+	while (at + len < info.at + info.len && at[len] > ' ')
+		len++;
+	if (len < sizeof(r->run_id))
+		memcpy(r->run_id, at, len);
+}
+
+static bool
+take_answer(struct redis *r, enum answer expect, const struct reply *reply, int *scripts)
+{
+	switch (expect) {
+	case ANSWER_OK:
+		return reply->type == REPLY_TEXT && span_is(reply->text, "OK");
+	case ANSWER_ANY:
+		return reply->type != REPLY_NONE;
+	case ANSWER_INFO:
+		if (reply->type == REPLY_TEXT)
+			take_run_id(r, reply->text);
+		return reply->type != REPLY_NONE;
+	case ANSWER_SHA:
+		if (reply->type != REPLY_TEXT || reply->text.len != 40)
+			return false;
+		memcpy(r->shas[(*scripts)++], reply->text.at, 40);
 		return true;
-	words[1].len = (size_t)snprintf(number, sizeof(number), "%d", database);
-	return expect_ok(r, words, 2, until_ms);
+	}
+	return false;
 }
 
 static bool
-learn_run_id(struct redis *r, int64_t until_ms)
+read_greeting(
+    struct redis *r, const struct greeting *g, int64_t until_ms, char why[REDIS_WHY_BYTES])
 {
-	struct span words[2] = { SPAN("INFO"), SPAN("server") };
-	struct reply reply = redis_ask(r, words, 2, until_ms);
-	const char *at = NULL;
+	int scripts = 0;
+	bool fine = true;
 
-	if (reply.type == REPLY_TEXT)
-		at = memmem(reply.text.at, reply.text.len, "run_id:", 7);
-	if (at && (size_t)(reply.text.at + reply.text.len - at) >= 7 + REDIS_RUN_ID_BYTES - 1)
-		memcpy(r->run_id, at + 7, REDIS_RUN_ID_BYTES - 1);
-	reply_free(&reply);
-	return at != NULL;
-}
+	for (int i = 0; fine && i < g->count; i++) {
+		struct reply reply = next_reply(r, until_ms);
 
-static bool
-load_script(struct redis *r, const char *text, char sha[41], int64_t until_ms)
-{
-	struct span words[3] = { SPAN("SCRIPT"), SPAN("LOAD"), span_of(text) };
-	struct reply reply = redis_ask(r, words, 3, until_ms);
-	bool fine = reply.type == REPLY_TEXT && reply.text.len == 40;
-
-	if (fine)
-		memcpy(sha, reply.text.at, 40);
-	reply_free(&reply);
+		fine = take_answer(r, g->expect[i], &reply, &scripts);
+		if (!fine && reply.type == REPLY_FAULT)
+			snprintf(why, REDIS_WHY_BYTES, "%.*s", SPAN_ARG(reply.text));
+		reply_free(&reply);
+	}
 	return fine;
 }
 
 static bool
-greet(struct redis *r, const struct transport_address *a, const char *const scripts[],
-    int64_t until_ms)
+greet(struct redis *r, const struct remote_url *u, const char *const scripts[], int64_t until_ms,
+    char why[REDIS_WHY_BYTES])
 {
-	if (!log_in(r, a, until_ms) || !choose(r, a->database, until_ms) ||
-	    !learn_run_id(r, until_ms))
-		return false;
-	for (int i = 0; i < REDIS_SCRIPTS; i++) {
-		if (!load_script(r, scripts[i], r->shas[i], until_ms))
-			return false;
-	}
-	return true;
+	struct greeting g = { .count = 0 };
+	bool fine;
+
+	snprintf(why, REDIS_WHY_BYTES, "%s", "no proper answer to the greeting in time");
+	buf_init(&g.bytes, GREETING_BYTES);
+	write_greeting(&g, u, scripts);
+	fine = buf_ok(&g.bytes) &&
+	    transport_write(r->transport, g.bytes.at, g.bytes.len, until_ms) &&
+	    read_greeting(r, &g, until_ms, why);
+	buf_free(&g.bytes);
+	return fine;
 }
 
 struct redis *
-redis_open(const struct transport_address *address, struct tls *tls,
-    const char *const scripts[REDIS_SCRIPTS], int64_t until_ms)
+redis_open(struct dialer *d, const char *const scripts[REDIS_SCRIPTS], int64_t until_ms,
+    char why[REDIS_WHY_BYTES])
 {
 	struct redis *r = calloc(1, sizeof(*r));
+	const char *word = "out of memory";
 
-	if (!r)
-		return NULL;
-	r->transport = transport_open(address, tls, until_ms);
-	r->reader = redisReaderCreate();
-	if (r->transport && r->reader && greet(r, address, scripts, until_ms))
+	if (r && make_reader(r))
+		r->transport = transport_open(d, until_ms, &word);
+	if (r && r->transport && greet(r, dialer_url(d), scripts, until_ms, why))
 		return r;
+	if (!r || !r->transport)
+		snprintf(why, REDIS_WHY_BYTES, "%s", word);
 	redis_close(r);
 	return NULL;
 }

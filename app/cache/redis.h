@@ -13,18 +13,21 @@
 
 struct redis;
 
-#define REDIS_RUN_ID_BYTES 41
-#define REDIS_SCRIPTS 4
+#define REDIS_RUN_ID_BYTES 64
+#define REDIS_SCRIPTS 6
+/* Room for a reason to be logged. */
+#define REDIS_WHY_BYTES 160
 
-/* Connects, logs in, chooses the database, loads SCRIPTS; NULL if that fails
- * or is late. */
-struct redis *redis_open(const struct transport_address *address, struct tls *tls,
-    const char *const scripts[REDIS_SCRIPTS], int64_t until_ms);
+/* Connects, logs in, chooses the database, says who we are, asks who the
+ * server is, loads SCRIPTS: all of it in one round trip.  NULL, with a line in
+ * WHY, if that fails or is late. */
+struct redis *redis_open(struct dialer *d, const char *const scripts[REDIS_SCRIPTS],
+    int64_t until_ms, char why[REDIS_WHY_BYTES]);
 void redis_close(struct redis *r);
 bool redis_fit(const struct redis *r);
 /* Of an idle one: still there? */
 bool redis_quiet(const struct redis *r);
-/* Of the server's process: changes when it restarts. */
+/* Of the server's process: changes when it restarts.  Empty: it does not say. */
 const char *redis_run_id(const struct redis *r);
 const char *redis_script_sha(const struct redis *r, int script);
 

@@ -10,19 +10,19 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "cache/remote_pool.h"
 #include "cache/tags.h"
 
-#define KEY_BYTES 4096
 #define SLOTS_TEXT_BYTES (TAG_MAX * 6 + 1)
 #define BODY_BYTES (8u << 20)
-#define TTL_MAX_MS (86400 * (int64_t)1000)
-#define CLEAR_MS 5000
-#define SCAN_COUNT "1000"
+#define ETAG_MIN_BYTES 4
+#define ETAG_MAX_BYTES 64
+#define TTL_MAX_MS (2 * 86400 * (int64_t)1000)
+#define CHECKED_BYTES 16384
+#define EPOCH_BYTES 16
 
 /* ---- opening ---- */
 
@@ -37,6 +37,22 @@ named(const char *prefix, const char *name)
 	return span_of(text);
 }
 
+/* False, with a word in *WHY, leaves what has been made so far in R. */
+static bool
+furnish(struct remote *r, const struct remote_config *config, const char **why)
+{
+	struct remote_url url;
+
+	*why = "out of memory";
+	r->prefix = strdup(config->prefix);
+	r->meta = named(config->prefix, "meta");
+	r->index = named(config->prefix, "index");
+	if (!r->prefix || !r->meta.at || !r->index.at || !remote_url_parse(config->url, &url, why))
+		return false;
+	r->dialer = dialer_new(&url, why);
+	return r->dialer != NULL;
+}
+
 struct remote *
 remote_open(const struct remote_config *config, const char **why)
 {
@@ -47,19 +63,14 @@ remote_open(const struct remote_config *config, const char **why)
 	if (!r)
 		return NULL;
 	r->config = *config;
+	r->config.url = NULL; /* the caller's, and full of secrets */
+	r->config.prefix = NULL;
 	pthread_mutex_init(&r->lock, NULL);
 	breaker_init(&r->breaker, config->breaker_failures, config->breaker_ms);
+	random_hex(r->id, EPOCH_BYTES);
 	atomic_store(&r->demanded, 1);
-	r->prefix = strdup(config->prefix);
-	r->meta = named(config->prefix, "meta");
-	r->index = named(config->prefix, "index");
-	if (r->prefix && r->meta.at && r->index.at &&
-	    transport_parse(config->url, &r->address, why)) {
-		*why = "OpenSSL cannot start";
-		r->tls = r->address.tls ? tls_new() : NULL;
-		if (r->tls || !r->address.tls)
-			return r;
-	}
+	if (furnish(r, config, why))
+		return r;
 	remote_close(r);
 	return NULL;
 }
@@ -69,7 +80,7 @@ remote_close(struct remote *r)
 {
 	for (int i = 0; i < r->idle_count; i++)
 		redis_close(r->idle[i]);
-	tls_free(r->tls);
+	dialer_free(r->dialer);
 	pthread_mutex_destroy(&r->lock);
 	free(r->prefix);
 	free((char *)(uintptr_t)r->meta.at);
@@ -77,42 +88,7 @@ remote_close(struct remote *r)
 	free(r);
 }
 
-char *
-remote_url_of_upstash(const char *rest_url, const char *token)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	const char *host = rest_url + 8;
-	size_t host_len = strcspn(host, "/?#");
-	struct buf url;
-
-	if (strncmp(rest_url, "https://", 8) != 0 || host_len == 0 ||
-	    strcspn(host, ":@") < host_len)
-		return NULL;
-	buf_init(&url, KEY_BYTES);
-	buf_text(&url, "rediss://default:");
-	for (; *token; token++) {
-		unsigned char c = (unsigned char)*token;
-
-		if (text_is_id(span_make(token, 1)))
-			buf_char(&url, *token);
-		else
-			buf_printf(&url, "%%%c%c", hex[c >> 4], hex[c & 15]);
-	}
-	buf_char(&url, '@');
-	buf_add(&url, host, host_len);
-	buf_text(&url, ":6379");
-	return buf_take(&url);
-}
-
 /* ---- forms ---- */
-
-static struct span
-entry_name(struct remote *r, struct span key, char text[KEY_BYTES])
-{
-	int n = snprintf(text, KEY_BYTES, "%sk:%.*s", r->prefix, SPAN_ARG(key));
-
-	return span_make(text, n > 0 && n < KEY_BYTES ? (size_t)n : 0);
-}
 
 static struct span
 slots_text(const uint16_t *slots, size_t count, char text[SLOTS_TEXT_BYTES])
@@ -143,20 +119,40 @@ parse_slots(struct span text, uint16_t slots[TAG_MAX])
 	return count;
 }
 
-/* Binds the body to its key and to what it depends on. */
+/* What a checksum binds together: all that is stored of an entry. */
+struct stored {
+	struct span key;
+	struct span epoch;
+	struct span number;
+	struct span slots;
+	struct span gzip;
+	struct span etag;
+	struct span body;
+};
+
 static void
-checksum(struct span key, struct span slots, bool gzip, struct span etag, struct span body,
-    char out[HASH_HEX_BYTES])
+checksum(const struct stored *s, char out[HASH_HEX_BYTES])
 {
+	const struct span parts[] = { s->key, s->epoch, s->number, s->slots, s->gzip, s->etag };
 	char digest[HASH_HEX_BYTES];
 	struct buf all;
 
-	hash_hex(body, digest);
-	buf_init(&all, 4 * KEY_BYTES);
-	buf_printf(&all, "%zu:%.*s:%.*s:%d:%.*s:%s", key.len, SPAN_ARG(key), SPAN_ARG(slots), gzip,
-	    SPAN_ARG(etag), digest);
+	hash_hex(s->body, digest);
+	buf_init(&all, CHECKED_BYTES);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		buf_printf(&all, "%zu:", parts[i].len);
+		buf_span_add(&all, parts[i]);
+	}
+	buf_text(&all, digest);
 	hash_hex(buf_span(&all), out);
 	buf_free(&all);
+}
+
+static bool
+is_sound(struct span etag, struct span body, int64_t ttl_ms)
+{
+	return etag.len >= ETAG_MIN_BYTES && etag.len <= ETAG_MAX_BYTES && body.len <= BODY_BYTES &&
+	    ttl_ms > 0 && ttl_ms <= TTL_MAX_MS;
 }
 
 /* ---- get ---- */
@@ -166,29 +162,44 @@ struct hold {
 	uint16_t slots[TAG_MAX];
 };
 
+/* Elements of a hit; see script_get. */
+enum {
+	GOT_FLAG,
+	GOT_EPOCH,
+	GOT_SEQ,
+	GOT_TTL,
+	GOT_NUMBER,
+	GOT_SLOTS,
+	GOT_GZIP,
+	GOT_ETAG,
+	GOT_BODY,
+	GOT_SUM
+};
+
 static bool
 read_hit(struct span key, const struct reply *reply, struct hold *hold, struct remote_value *out)
 {
-	struct reply ttl = reply_at(reply, 1);
-	struct reply slots = reply_at(reply, 2);
-	struct reply gzip = reply_at(reply, 3);
-	struct reply etag = reply_at(reply, 4);
-	struct reply body = reply_at(reply, 5);
-	struct reply sum = reply_at(reply, 6);
-	char expected[HASH_HEX_BYTES];
+	struct reply ttl = reply_at(reply, GOT_TTL);
+	struct stored s = {
+		.key = key,
+		.epoch = reply_at(reply, GOT_EPOCH).text,
+		.number = reply_at(reply, GOT_NUMBER).text,
+		.slots = reply_at(reply, GOT_SLOTS).text,
+		.gzip = reply_at(reply, GOT_GZIP).text,
+		.etag = reply_at(reply, GOT_ETAG).text,
+		.body = reply_at(reply, GOT_BODY).text,
+	};
+	char sum[HASH_HEX_BYTES];
 
-	if (ttl.type != REPLY_NUMBER || ttl.number <= 0 || ttl.number > TTL_MAX_MS ||
-	    slots.type != REPLY_TEXT || gzip.type != REPLY_TEXT || etag.type != REPLY_TEXT ||
-	    etag.text.len < 4 || etag.text.len > 64 || body.type != REPLY_TEXT ||
-	    body.text.len > BODY_BYTES || sum.type != REPLY_TEXT)
+	if (ttl.type != REPLY_NUMBER || !is_sound(s.etag, s.body, ttl.number))
 		return false;
-	out->gzip = span_is(gzip.text, "1");
-	checksum(key, slots.text, out->gzip, etag.text, body.text, expected);
-	out->slot_count = parse_slots(slots.text, hold->slots);
-	if (!span_is(sum.text, expected) || out->slot_count == 0)
+	checksum(&s, sum);
+	out->slot_count = parse_slots(s.slots, hold->slots);
+	if (!span_is(reply_at(reply, GOT_SUM).text, sum) || out->slot_count == 0)
 		return false;
-	out->body = body.text;
-	out->etag = etag.text;
+	out->body = s.body;
+	out->gzip = span_is(s.gzip, "1");
+	out->etag = s.etag;
 	out->slots = hold->slots;
 	out->ttl_ms = ttl.number;
 	return true;
@@ -197,8 +208,8 @@ read_hit(struct span key, const struct reply *reply, struct hold *hold, struct r
 static void
 read_token(const struct reply *reply, struct remote_token *token)
 {
-	struct reply epoch = reply_at(reply, 1);
-	struct reply sequence = reply_at(reply, 2);
+	struct reply epoch = reply_at(reply, GOT_EPOCH);
+	struct reply sequence = reply_at(reply, GOT_SEQ);
 	int64_t n;
 
 	if (epoch.type != REPLY_TEXT || epoch.text.len != sizeof(token->epoch) - 1 ||
@@ -214,17 +225,15 @@ static enum remote_result
 take_value(
     struct span key, struct reply *reply, struct remote_token *token, struct remote_value *out)
 {
-	struct reply flag = reply_at(reply, 0);
-	struct hold *hold;
+	struct reply flag = reply_at(reply, GOT_FLAG);
+	bool hit = flag.type == REPLY_NUMBER && flag.number == 1;
+	struct hold *hold = hit ? calloc(1, sizeof(*hold)) : NULL;
 
-	if (flag.type != REPLY_NUMBER || flag.number != 1) {
-		read_token(reply, token);
-		return REMOTE_MISS;
-	}
-	hold = calloc(1, sizeof(*hold));
+	/* One that is not whole has a token too: it is to be written over. */
 	if (!hold || !read_hit(key, reply, hold, out)) {
 		free(hold);
 		memset(out, 0, sizeof(*out));
+		read_token(reply, token);
 		return REMOTE_MISS;
 	}
 	hold->reply = *reply;
@@ -236,16 +245,18 @@ take_value(
 enum remote_result
 remote_get(struct remote *r, struct span key, struct remote_token *token, struct remote_value *out)
 {
-	char epoch[33];
-	char name[KEY_BYTES];
-	struct span keys[3] = { entry_name(r, key, name), r->meta, r->index };
-	struct span args[2] = { { epoch, 32 }, key };
+	char epoch[2 * EPOCH_BYTES + 1];
+	char name[REMOTE_KEY_BYTES];
+	struct span keys[3] = { remote_entry_name(r, key, name), r->meta, r->index };
+	struct span args[2] = { { epoch, 2 * EPOCH_BYTES }, key };
 	struct reply reply;
 	enum remote_result result;
 
 	memset(token, 0, sizeof(*token));
 	memset(out, 0, sizeof(*out));
-	random_hex(epoch, 16);
+	if (keys[0].len == 0)
+		return REMOTE_MISS;
+	random_hex(epoch, EPOCH_BYTES);
 	reply = remote_script(r, SCRIPT_GET, keys, 3, args, 2);
 	if (reply.type == REPLY_NONE)
 		return REMOTE_DOWN;
@@ -267,35 +278,22 @@ remote_value_free(struct remote_value *v)
 
 /* ---- put ---- */
 
-enum remote_put_result
-remote_put(struct remote *r, struct span key, const struct remote_token *token,
-    const struct remote_value *v, bool listed)
+static enum remote_put_result
+send_put(struct remote *r, const struct stored *s, int64_t ttl_ms, bool listed)
 {
-	char name[KEY_BYTES];
-	char number[24];
+	char name[REMOTE_KEY_BYTES];
 	char ttl[24];
-	char slots[SLOTS_TEXT_BYTES];
 	char sum[HASH_HEX_BYTES];
-	struct span slots_span = slots_text(v->slots, v->slot_count, slots);
-	struct span keys[3] = { entry_name(r, key, name), r->meta, r->index };
-	struct span args[9];
+	int ttl_len = snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
+	struct span keys[3] = { remote_entry_name(r, s->key, name), r->meta, r->index };
+	struct span args[9] = { s->epoch, s->number, s->slots, { ttl, (size_t)ttl_len }, s->gzip,
+		s->etag, s->body, { sum, HASH_HEX_BYTES - 1 }, listed ? s->key : span_of("") };
 	struct reply reply;
 	enum remote_put_result result = REMOTE_NOT_STORED;
 
-	if (!token->valid || v->body.len > BODY_BYTES || v->slot_count == 0 || keys[0].len == 0)
+	if (keys[0].len == 0)
 		return REMOTE_NOT_STORED;
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)token->sequence);
-	snprintf(ttl, sizeof(ttl), "%lld", (long long)v->ttl_ms);
-	checksum(key, slots_span, v->gzip, v->etag, v->body, sum);
-	args[0] = span_of(token->epoch);
-	args[1] = span_of(number);
-	args[2] = slots_span;
-	args[3] = span_of(ttl);
-	args[4] = span_of(v->gzip ? "1" : "0");
-	args[5] = v->etag;
-	args[6] = v->body;
-	args[7] = span_of(sum);
-	args[8] = listed ? key : span_of("");
+	checksum(s, sum);
 	reply = remote_script(r, SCRIPT_PUT, keys, 3, args, 9);
 	if (reply.type == REPLY_NUMBER)
 		result = reply.number == 1 ? REMOTE_STORED : REMOTE_REFUSED;
@@ -303,174 +301,62 @@ remote_put(struct remote *r, struct span key, const struct remote_token *token,
 	return result;
 }
 
-/* ---- raise and clear ---- */
+enum remote_put_result
+remote_put(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *v, bool listed)
+{
+	char slots[SLOTS_TEXT_BYTES];
+	char number[24];
+	struct stored s = {
+		.key = key,
+		.epoch = span_of(token->epoch),
+		.gzip = span_of(v->gzip ? "1" : "0"),
+		.etag = v->etag,
+		.body = v->body,
+	};
+
+	if (!token->valid || !is_sound(v->etag, v->body, v->ttl_ms) || v->slot_count == 0 ||
+	    v->slot_count > TAG_MAX)
+		return REMOTE_NOT_STORED;
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)token->sequence);
+	s.number = span_of(number);
+	s.slots = slots_text(v->slots, v->slot_count, slots);
+	return send_put(r, &s, v->ttl_ms, listed);
+}
+
+/* ---- raise ---- */
+
+static bool
+send_raise(struct remote *r, const uint16_t *slots, size_t count)
+{
+	char epoch[2 * EPOCH_BYTES + 1];
+	char text[SLOTS_TEXT_BYTES];
+	struct span keys[2] = { r->meta, r->index };
+	struct span args[2] = { { epoch, 2 * EPOCH_BYTES }, slots_text(slots, count, text) };
+	struct reply reply;
+	bool confirmed;
+
+	random_hex(epoch, EPOCH_BYTES);
+	reply = remote_script(r, SCRIPT_RAISE, keys, 2, args, 2);
+	confirmed = reply.type == REPLY_NUMBER;
+	reply_free(&reply);
+	return confirmed;
+}
 
 bool
 remote_raise(struct remote *r, const uint16_t *slots, size_t count)
 {
-	char epoch[33];
-	char text[SLOTS_TEXT_BYTES];
-	struct span keys[1] = { r->meta };
-	struct span args[2] = { { epoch, 32 }, slots_text(slots, count, text) };
-	struct reply reply;
-	bool confirmed;
+	bool confirmed = true;
 
-	random_hex(epoch, 16);
-	reply = remote_script(r, SCRIPT_RAISE, keys, 1, args, 2);
-	confirmed = reply.type == REPLY_NUMBER;
-	reply_free(&reply);
+	/* Never more than one call: what is too much touches everything. */
+	if (count > TAG_MAX) {
+		uint16_t all = tag_slot(span_of(TAG_ALL));
+
+		confirmed = send_raise(r, &all, 1);
+	} else if (count) {
+		confirmed = send_raise(r, slots, count);
+	}
 	if (!confirmed)
 		remote_distrust(r);
 	return confirmed;
-}
-
-static struct span
-scan_pattern(const struct remote *r, char text[KEY_BYTES])
-{
-	size_t n = 0;
-
-	for (const char *at = r->prefix; *at && n < KEY_BYTES - 8; at++) {
-		if (strchr("*?[]^\\", *at))
-			text[n++] = '\\';
-		text[n++] = *at;
-	}
-	memcpy(text + n, "k:*", 4);
-	return span_make(text, n + 3);
-}
-
-static bool
-unlink_all(struct remote *r, const struct reply *keys)
-{
-	struct span words[256] = { SPAN("UNLINK") };
-	bool fine = true;
-
-	for (size_t i = 0; fine && i < keys->count;) {
-		struct reply reply;
-		int n = 1;
-
-		while (n < 256 && i < keys->count)
-			words[n++] = reply_at(keys, i++).text;
-		reply = remote_command(r, words, n, r->config.deadline_ms * 4);
-		fine = reply.type == REPLY_NUMBER;
-		reply_free(&reply);
-	}
-	return fine;
-}
-
-/* One step; CURSOR is "0" after the last. */
-static bool
-scan_step(struct remote *r, char cursor[24], struct span pattern)
-{
-	struct span words[6] = { SPAN("SCAN"), span_of(cursor), SPAN("MATCH"), pattern,
-		SPAN("COUNT"), SPAN(SCAN_COUNT) };
-	struct reply reply = remote_command(r, words, 6, r->config.deadline_ms * 4);
-	struct reply next = reply_at(&reply, 0);
-	struct reply keys = reply_at(&reply, 1);
-	bool fine = next.type == REPLY_TEXT && next.text.len < 24 && keys.type == REPLY_LIST;
-
-	if (fine) {
-		memcpy(cursor, next.text.at, next.text.len);
-		cursor[next.text.len] = '\0';
-		fine = unlink_all(r, &keys);
-	}
-	reply_free(&reply);
-	return fine;
-}
-
-bool
-remote_clear(struct remote *r)
-{
-	int64_t until_ms = clock_ms() + CLEAR_MS;
-	char cursor[24] = "0";
-	char pattern[KEY_BYTES];
-	struct span words[2] = { SPAN("UNLINK"), r->index };
-	struct reply reply;
-	bool fine;
-
-	/* The next thing said to Redis is a new epoch: from then on no entry is
-	 * read, whatever becomes of the deleting. */
-	remote_distrust(r);
-	reply = remote_command(r, words, 2, r->config.deadline_ms * 4);
-	fine = reply.type == REPLY_NUMBER;
-	reply_free(&reply);
-	while (fine && clock_ms() < until_ms) {
-		fine = scan_step(r, cursor, scan_pattern(r, pattern));
-		if (strcmp(cursor, "0") == 0)
-			return fine;
-	}
-	return false;
-}
-
-bool
-remote_ping(struct remote *r)
-{
-	struct span word = SPAN("PING");
-	struct reply reply = remote_command(r, &word, 1, r->config.deadline_ms);
-	bool fine = reply.type == REPLY_TEXT;
-
-	reply_free(&reply);
-	return fine;
-}
-
-/* ---- statistics ---- */
-
-static int64_t
-ask_number(struct remote *r, const struct span *words, int count)
-{
-	struct reply reply = remote_command(r, words, count, r->config.deadline_ms);
-	int64_t n = reply.type == REPLY_NUMBER ? reply.number : -1;
-
-	reply_free(&reply);
-	return n;
-}
-
-static bool
-count_keys(struct remote *r, struct remote_stats *out)
-{
-	char from[32];
-	struct span words[4] = { SPAN("ZCOUNT"), r->index, { from, 0 }, SPAN("+inf") };
-	int64_t n;
-
-	/* The scores are Redis's time; ours may differ a little. */
-	words[2].len = (size_t)snprintf(from, sizeof(from), "%lld", (long long)clock_wall_ms());
-	n = ask_number(r, words, 4);
-	out->keys = n > 0 ? (uint64_t)n : 0;
-	return n >= 0;
-}
-
-static void
-sample(struct remote *r, struct remote_stats *out)
-{
-	struct span words[4] = { SPAN("ZREVRANGE"), r->index, SPAN("0"), SPAN("4") };
-	struct reply reply = remote_command(r, words, 4, r->config.deadline_ms);
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; reply.type == REPLY_LIST && i < reply.count && i < 5; i++) {
-		struct span key = reply_at(&reply, i).text;
-		char name[KEY_BYTES];
-		struct span ask[3] = { SPAN("HSTRLEN"), entry_name(r, key, name), SPAN("b") };
-		int64_t n = ask_number(r, ask, 3);
-
-		snprintf(out->sample[i], sizeof(out->sample[i]), "%.*s", SPAN_ARG(key));
-		bytes += n > 0 ? (uint64_t)n + key.len : 0;
-		out->samples++;
-	}
-	reply_free(&reply);
-	if (out->samples)
-		out->bytes = bytes / out->samples * out->keys;
-}
-
-void
-remote_read_stats(struct remote *r, struct remote_stats *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->reachable = count_keys(r, out);
-	if (out->reachable && out->keys)
-		sample(r, out);
-	out->breaker = (int)breaker_state(&r->breaker, clock_ms());
-	out->trusted = remote_trusted(r);
-	out->calls = atomic_load(&r->calls);
-	out->failures = atomic_load(&r->failures);
-	out->epochs = atomic_load(&r->epochs);
-	out->last_us = atomic_load(&r->last_us);
 }

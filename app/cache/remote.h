@@ -1,8 +1,8 @@
 /*
  * The Redis level: shared by all instances, may vanish at any moment, is
- * never waited for longer than its deadline (total time for one call), and
- * sits behind a circuit breaker.  Any thread but a reactor; a small pool of
- * connections inside.
+ * never waited for longer than its deadline (total time for one call; and
+ * connect_ms when a connection has to be made), and sits behind a circuit
+ * breaker.  Any thread but a reactor; a small pool of connections inside.
  *
  * One hash per namespace holds a random epoch, the sequence, and the last
  * number raised on every tag slot.  An entry carries the epoch and the number
@@ -89,7 +89,8 @@ bool remote_raise(struct remote *r, const uint16_t *slots, size_t count);
 
 /* A new epoch (all entries are misses at once), then every key of ours is
  * deleted, in batches, by SCAN and UNLINK; other programs' keys stay.
- * False: not confirmed; the object is distrustful. */
+ * False: not confirmed, or not all deleted within 5 s; what is left will not
+ * be read all the same. */
 bool remote_clear(struct remote *r);
 
 /* PING within the deadline, by way of the breaker. */
@@ -98,7 +99,7 @@ bool remote_ping(struct remote *r);
 struct remote_stats {
 	bool reachable; /* as of this call */
 	uint64_t keys; /* listed ones that have not expired */
-	uint64_t bytes; /* of their bodies, estimated from a sample */
+	uint64_t bytes; /* of keys and bodies, estimated from a sample */
 	char sample[5][512]; /* some of them, NUL-ended, cut */
 	size_t samples;
 	int breaker; /* enum breaker_state */

@@ -1,14 +1,20 @@
 #include "cache/remote_pool.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 
 #define EPOCH_BYTES 16
+#define WORDS_MAX (REMOTE_KEYS_MAX + 16)
+/* The same trouble is said again only after this long. */
+#define COMPLAIN_EVERY_MS 10000
 
-/* Why a server that answers cannot be used. */
-static const char *const unusable[] = { "LOADING", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM",
-	"READONLY", "MASTERDOWN", "CLUSTERDOWN", "MOVED" };
+/* Answers after which a connection is of no further use: it lacks what its
+ * making gave it, or the server behind it is not the one we want. */
+static const char *const unusable[] = { "NOSCRIPT", "LOADING", "BUSY ", "NOAUTH", "WRONGPASS",
+	"NOPERM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "MOVED" };
 
 bool
 remote_trusted(const struct remote *r)
@@ -22,18 +28,35 @@ remote_distrust(struct remote *r)
 	atomic_fetch_add(&r->demanded, 1);
 }
 
+static void
+complain(struct remote *r, struct span why)
+{
+	int64_t now = clock_ms();
+	int64_t last = atomic_load(&r->complained_ms);
+
+	if (last && now - last < COMPLAIN_EVERY_MS)
+		return;
+	if (atomic_compare_exchange_strong(&r->complained_ms, &last, now))
+		log_event(LOG_WARN, "redis", "%.*s", SPAN_ARG(why));
+}
+
 /* ---- connections ---- */
 
+/* An idle connection that is still there, or NULL. */
 static struct redis *
-take_idle(struct remote *r)
+take_quiet(struct remote *r)
 {
-	struct redis *conn = NULL;
+	for (;;) {
+		struct redis *conn = NULL;
 
-	pthread_mutex_lock(&r->lock);
-	if (r->idle_count > 0)
-		conn = r->idle[--r->idle_count];
-	pthread_mutex_unlock(&r->lock);
-	return conn;
+		pthread_mutex_lock(&r->lock);
+		if (r->idle_count > 0)
+			conn = r->idle[--r->idle_count];
+		pthread_mutex_unlock(&r->lock);
+		if (!conn || redis_quiet(conn))
+			return conn;
+		redis_close(conn);
+	}
 }
 
 static void
@@ -51,33 +74,44 @@ give_back(struct remote *r, struct redis *conn)
 		redis_close(conn);
 }
 
+static void
+trust_up_to(struct remote *r, uint64_t demand)
+{
+	uint64_t seen = atomic_load(&r->renewed);
+
+	while (seen < demand && !atomic_compare_exchange_weak(&r->renewed, &seen, demand))
+		;
+}
+
+/*
+ * A new epoch, if one is due.  The demand is read before the script is sent:
+ * a demand that comes later is not met by it.  Two connections with the same
+ * demand make one epoch, because the hash remembers for what it was made.
+ */
 static bool
-renew(struct remote *r, struct redis *conn, bool force, int64_t until_ms)
+renew(struct remote *r, struct redis *conn, int64_t until_ms)
 {
 	uint64_t demand = atomic_load(&r->demanded);
-	uint64_t seen = atomic_load(&r->renewed);
+	bool due = atomic_load(&r->renewed) < demand;
 	char epoch[2 * EPOCH_BYTES + 1];
-	struct span words[7] = {
-		SPAN("EVALSHA"),
-		span_of(redis_script_sha(conn, SCRIPT_EPOCH)),
-		SPAN("1"),
-		r->meta,
-		span_of(redis_run_id(conn)),
-		{ epoch, 2 * EPOCH_BYTES },
-		span_of(force ? "1" : "0"),
-	};
+	char number[24];
+	struct span words[9] = { SPAN("EVALSHA"), span_of(redis_script_sha(conn, SCRIPT_EPOCH)),
+		SPAN("2"), r->meta, r->index, span_of(redis_run_id(conn)),
+		{ epoch, 2 * EPOCH_BYTES }, span_of(due ? r->id : ""), { number, 0 } };
 	struct reply reply;
 	bool fine;
 
 	random_hex(epoch, EPOCH_BYTES);
-	reply = redis_ask(conn, words, 7, until_ms);
+	words[8].len = (size_t)snprintf(number, sizeof(number), "%llu", (unsigned long long)demand);
+	reply = redis_ask(conn, words, 9, until_ms);
 	fine = reply.type == REPLY_TEXT;
 	if (fine && span_is(reply.text, epoch))
 		atomic_fetch_add(&r->epochs, 1);
+	if (reply.type == REPLY_FAULT)
+		complain(r, reply.text);
 	reply_free(&reply);
-	while (fine && force && seen < demand &&
-	    !atomic_compare_exchange_weak(&r->renewed, &seen, demand))
-		;
+	if (fine && due)
+		trust_up_to(r, demand);
 	return fine;
 }
 
@@ -89,44 +123,64 @@ open_one(struct remote *r)
 		[SCRIPT_GET] = script_get,
 		[SCRIPT_PUT] = script_put,
 		[SCRIPT_RAISE] = script_raise,
+		[SCRIPT_SURVEY] = script_survey,
+		[SCRIPT_SIZES] = script_sizes,
 	};
 	int64_t until_ms = clock_ms() + r->config.connect_ms;
-	struct redis *conn = redis_open(&r->address, r->tls, scripts, until_ms);
+	char why[REDIS_WHY_BYTES];
+	struct redis *conn = redis_open(r->dialer, scripts, until_ms, why);
 
-	/* Another process, or restored data: what it holds is not ours. */
-	if (conn && !renew(r, conn, !remote_trusted(r), until_ms)) {
-		redis_close(conn);
+	if (!conn) {
+		complain(r, span_of(why));
 		return NULL;
 	}
-	return conn;
-}
-
-/* An idle connection that is still there, or NULL. */
-static struct redis *
-take_quiet(struct remote *r)
-{
-	struct redis *conn;
-
-	while ((conn = take_idle(r)) != NULL) {
-		if (redis_quiet(conn))
-			return conn;
-		redis_close(conn);
-	}
+	/* Who does not say who he is may be somebody else each time. */
+	if (!*redis_run_id(conn))
+		remote_distrust(r);
+	if (renew(r, conn, until_ms))
+		return conn;
+	redis_close(conn);
 	return NULL;
 }
 
 /* ---- one call ---- */
 
-typedef struct reply ask_fn(
-    struct remote *r, struct redis *conn, const void *what, int64_t until_ms);
+/* A script with what it is given, or (KEYS NULL) a plain command in ARGS. */
+struct call {
+	enum remote_script script;
+	const struct span *keys;
+	int key_count;
+	const struct span *args;
+	int arg_count;
+	int wait_ms;
+};
+
+static struct reply
+say(struct redis *conn, const struct call *c, int64_t until_ms)
+{
+	struct span words[WORDS_MAX];
+	char number[16];
+	int n = 0;
+
+	if (!c->keys)
+		return redis_ask(conn, c->args, c->arg_count, until_ms);
+	words[n++] = span_of("EVALSHA");
+	words[n++] = span_of(redis_script_sha(conn, (int)c->script));
+	words[n++] =
+	    span_make(number, (size_t)snprintf(number, sizeof(number), "%d", c->key_count));
+	for (int i = 0; i < c->key_count; i++)
+		words[n++] = c->keys[i];
+	words[n++] = span_of(redis_run_id(conn));
+	for (int i = 0; i < c->arg_count; i++)
+		words[n++] = c->args[i];
+	return redis_ask(conn, words, n, until_ms);
+}
 
 static bool
-is_unusable(const struct reply *reply)
+is_unusable(struct span fault)
 {
-	if (reply->type != REPLY_FAULT)
-		return false;
 	for (size_t i = 0; i < sizeof(unusable) / sizeof(unusable[0]); i++) {
-		if (span_starts(reply->text, span_of(unusable[i])))
+		if (span_starts(fault, span_of(unusable[i])))
 			return true;
 	}
 	return false;
@@ -134,16 +188,16 @@ is_unusable(const struct reply *reply)
 
 /* On CONN, which is given back or closed.  REPLY_NONE: it did not work. */
 static struct reply
-ask_on(struct remote *r, struct redis *conn, ask_fn *ask, const void *what, int64_t until_ms)
+say_on(struct remote *r, struct redis *conn, const struct call *c, int64_t until_ms)
 {
 	struct reply reply = { 0 };
 
-	if (remote_trusted(r) || renew(r, conn, true, until_ms))
-		reply = ask(r, conn, what, until_ms);
-	if (is_unusable(&reply) ||
-	    (reply.type == REPLY_FAULT && span_starts(reply.text, span_of("NOSCRIPT")))) {
-		log_event(LOG_WARN, "redis", "%.*s", SPAN_ARG(reply.text));
-		reply_free(&reply);
+	if (remote_trusted(r) || renew(r, conn, until_ms))
+		reply = say(conn, c, until_ms);
+	if (reply.type == REPLY_FAULT) {
+		complain(r, reply.text);
+		if (is_unusable(reply.text))
+			reply_free(&reply);
 	}
 	if (reply.type == REPLY_NONE)
 		redis_close(conn);
@@ -152,115 +206,84 @@ ask_on(struct remote *r, struct redis *conn, ask_fn *ask, const void *what, int6
 	return reply;
 }
 
+/* At most WAIT_MS, and CONNECT_MS if a connection has to be made. */
 static struct reply
-attempt(struct remote *r, ask_fn *ask, const void *what, int wait_ms)
+attempt(struct remote *r, const struct call *c)
 {
-	int64_t until_ms = clock_ms() + wait_ms;
+	int64_t until_ms = clock_ms() + c->wait_ms;
+	int64_t end_ms = until_ms + r->config.connect_ms;
 	struct redis *conn = take_quiet(r);
 	struct reply reply = { 0 };
 
 	if (conn) {
-		reply = ask_on(r, conn, ask, what, until_ms);
+		reply = say_on(r, conn, c, until_ms);
 		/* It may have died while it was idle, or its scripts were
 		 * flushed: once more on a new one, if there is time. */
 		if (reply.type != REPLY_NONE || clock_ms() >= until_ms)
 			return reply;
 	}
 	conn = open_one(r);
-	if (conn)
-		reply = ask_on(r, conn, ask, what, clock_ms() + wait_ms);
+	if (conn) {
+		until_ms = clock_ms() + c->wait_ms;
+		reply = say_on(r, conn, c, until_ms < end_ms ? until_ms : end_ms);
+	}
 	return reply;
 }
 
-static void
-say_change(const struct remote *r, bool works)
-{
-	bool closed = breaker_state(&r->breaker, clock_ms()) == BREAKER_CLOSED;
-
-	if (works && !closed)
-		log_event(LOG_INFO, "redis", "answers again");
-	else if (!works && closed && atomic_load(&r->breaker.failures) == 0)
-		log_event(LOG_WARN, "redis", "does not answer");
-}
-
 static struct reply
-call(struct remote *r, ask_fn *ask, const void *what, int wait_ms)
+call(struct remote *r, const struct call *c)
 {
 	int64_t began = clock_us();
 	struct reply reply = { 0 };
+	bool closed = breaker_state(&r->breaker, clock_ms()) == BREAKER_CLOSED;
 
 	if (!breaker_allow(&r->breaker, clock_ms()))
 		return reply;
-	reply = attempt(r, ask, what, wait_ms);
-	say_change(r, reply.type != REPLY_NONE);
+	reply = attempt(r, c);
 	atomic_fetch_add(&r->calls, 1);
+	atomic_store(&r->last_us, clock_us() - began);
 	if (reply.type == REPLY_NONE) {
 		atomic_fetch_add(&r->failures, 1);
+		complain(r, span_of("no answer in time"));
 		breaker_failure(&r->breaker, clock_ms());
-	} else {
-		breaker_success(&r->breaker);
+		return reply;
 	}
-	atomic_store(&r->last_us, clock_us() - began);
+	breaker_success(&r->breaker);
+	if (!closed) {
+		log_event(LOG_INFO, "redis", "answers again");
+		atomic_store(&r->complained_ms, 0);
+	}
 	return reply;
 }
 
 /* ---- what is asked ---- */
 
-struct words {
-	const struct span *at;
-	int count;
-};
-
-static struct reply
-ask_words(struct remote *r, struct redis *conn, const void *what, int64_t until_ms)
-{
-	const struct words *words = what;
-
-	(void)r;
-	return redis_ask(conn, words->at, words->count, until_ms);
-}
-
 struct reply
 remote_command(struct remote *r, const struct span *words, int count, int wait_ms)
 {
-	struct words what = { words, count };
+	struct call c = { .args = words, .arg_count = count, .wait_ms = wait_ms };
 
-	return call(r, ask_words, &what, wait_ms);
-}
-
-struct script_call {
-	enum remote_script script;
-	const struct span *keys;
-	int key_count;
-	const struct span *args;
-	int arg_count;
-};
-
-static struct reply
-ask_script(struct remote *r, struct redis *conn, const void *what, int64_t until_ms)
-{
-	static const char digits[] = "0123456789";
-	const struct script_call *s = what;
-	struct span words[REMOTE_WORDS_MAX];
-	int n = 0;
-
-	(void)r;
-	words[n++] = span_of("EVALSHA");
-	words[n++] = span_of(redis_script_sha(conn, (int)s->script));
-	words[n++] = span_make(&digits[s->key_count], 1);
-	for (int i = 0; i < s->key_count; i++)
-		words[n++] = s->keys[i];
-	words[n++] = span_of(redis_run_id(conn));
-	for (int i = 0; i < s->arg_count; i++)
-		words[n++] = s->args[i];
-	return redis_ask(conn, words, n, until_ms);
+	return call(r, &c);
 }
 
 struct reply
 remote_script(struct remote *r, enum remote_script script, const struct span *keys, int key_count,
     const struct span *args, int arg_count)
 {
-	struct script_call what = { script, keys, key_count, args, arg_count };
+	struct call c = { script, keys, key_count, args, arg_count, r->config.deadline_ms };
 
-	return call(r, ask_script, &what, r->config.deadline_ms);
+	return call(r, &c);
+}
+
+struct span
+remote_entry_name(const struct remote *r, struct span key, char text[REMOTE_KEY_BYTES])
+{
+	size_t len = strlen(r->prefix);
+
+	if (key.len == 0 || len + 2 + key.len > REMOTE_KEY_BYTES)
+		return span_make(text, 0);
+	memcpy(text, r->prefix, len);
+	memcpy(text + len, "k:", 2);
+	memcpy(text + len + 2, key.at, key.len);
+	return span_make(text, len + 2 + key.len);
 }

@@ -4,8 +4,9 @@
  *
  * Trust: DEMANDED is raised by whatever makes the stored entries doubtful (the
  * start of this object, a raise that was not confirmed).  RENEWED is the
- * demand that was seen when a new epoch was last set.  While it lags behind,
- * the first thing said on any connection is a new epoch.
+ * demand that was seen before a new epoch was last set for it.  While it lags
+ * behind, the first thing said on any connection is a new epoch; a demand
+ * that comes while one is being set is not met by it.
  */
 #ifndef CACHE_REMOTE_POOL_H
 #define CACHE_REMOTE_POOL_H
@@ -16,20 +17,23 @@
 #include "cache/remote.h"
 #include "cache/remote_scripts.h"
 
-#define REMOTE_WORDS_MAX 24
+/* Entry keys that one script may be given. */
+#define REMOTE_KEYS_MAX 20
+#define REMOTE_KEY_BYTES 4096
 
 struct remote {
 	struct remote_config config;
 	char *prefix;
 	struct span meta; /* names of keys, with the prefix */
 	struct span index;
-	struct transport_address address;
-	struct tls *tls;
+	struct dialer *dialer;
 	struct breaker breaker;
+	char id[33]; /* random, of this object */
 	_Atomic uint64_t demanded;
 	_Atomic uint64_t renewed;
 	_Atomic uint64_t calls, failures, epochs;
 	_Atomic int64_t last_us;
+	_Atomic int64_t complained_ms; /* monotonic */
 	pthread_mutex_t lock; /* of the stack of idle connections */
 	int idle_count;
 	struct redis *idle[];
@@ -38,7 +42,8 @@ struct remote {
 /*
  * Run a script: KEYS, then ARGS behind the run id that is put before them.
  * The reply is the caller's; REPLY_NONE: Redis is not to be had now (open
- * circuit, deadline, refused, not trusted and not renewable).
+ * circuit, deadline, refused, not trusted and not renewable).  Takes at most
+ * the deadline, and the time to connect if there is no connection.
  */
 struct reply remote_script(struct remote *r, enum remote_script script, const struct span *keys,
     int key_count, const struct span *args, int arg_count);
@@ -47,5 +52,8 @@ struct reply remote_command(struct remote *r, const struct span *words, int coun
 
 bool remote_trusted(const struct remote *r);
 void remote_distrust(struct remote *r);
+
+/* The name in Redis of the entry of KEY, in TEXT; empty if it is too long. */
+struct span remote_entry_name(const struct remote *r, struct span key, char text[REMOTE_KEY_BYTES]);
 
 #endif

@@ -1,56 +1,92 @@
 /*
  * The scripts that run inside Redis, each atomic there.  KEYS and ARGV are
  * said at each; ARGV[1] is always the run id of the server that the asking
- * connection knows.  The hash META has: epoch, run, seq, and under a slot's
- * number the last number raised on it.
+ * connection knows.
+ *
+ * The hash META has: epoch, run (of the process that it was made in), seq, by
+ * and demand (which object had it renewed, and at which demand of its own),
+ * and under a slot's number the last number raised on it.  A hash that is not
+ * whole, or of another run, is no hash: so a server that turned into a replica
+ * under an open connection gives nothing away.
+ *
+ * What others may have put under our names (wrong types, wrong values) is
+ * deleted when it is in the way.
  */
 #ifndef CACHE_REMOTE_SCRIPTS_H
 #define CACHE_REMOTE_SCRIPTS_H
 
 #include "cache/redis.h"
 
-enum remote_script { SCRIPT_EPOCH, SCRIPT_GET, SCRIPT_PUT, SCRIPT_RAISE };
+enum remote_script {
+	SCRIPT_EPOCH,
+	SCRIPT_GET,
+	SCRIPT_PUT,
+	SCRIPT_RAISE,
+	SCRIPT_SURVEY,
+	SCRIPT_SIZES
+};
 
-_Static_assert(SCRIPT_RAISE + 1 == REDIS_SCRIPTS, "redis.h holds them all");
+_Static_assert(SCRIPT_SIZES + 1 == REDIS_SCRIPTS, "redis.h holds them all");
 
-/* META; run, new epoch, "1" to renew whatever is there.  The epoch. */
-static const char script_epoch[] =
-    "local m = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'seq')\n"
-    "if m[1] and m[3] and m[2] == ARGV[1] and ARGV[3] == '0' then return m[1] end\n"
-    "redis.call('DEL', KEYS[1])\n"
-    "redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'run', ARGV[1], 'seq', '0')\n"
-    "return ARGV[2]\n";
+/* A new epoch: every entry is a miss, so none is listed any more.  Deleting
+ * comes first, so a full Redis takes it all. */
+#define LUA_RENEW \
+	"local function renew(meta, index, run, epoch, by, demand)\n" \
+	"  redis.call('DEL', meta)\n" \
+	"  redis.call('UNLINK', index)\n" \
+	"  redis.call('HSET', meta, 'epoch', epoch, 'run', run, 'seq', '0',\n" \
+	"    'by', by, 'demand', demand)\n" \
+	"  return {epoch, '0', run}\n" \
+	"end\n"
+
+/* {epoch, seq} that are current, made if there are none. */
+#define LUA_CURRENT \
+	LUA_RENEW \
+	"local function current(meta, index, run, epoch)\n" \
+	"  local m = redis.pcall('HMGET', meta, 'epoch', 'seq', 'run')\n" \
+	"  if not m.err and m[1] and m[2] and m[3] == run then return m end\n" \
+	"  return renew(meta, index, run, epoch, '', '0')\n" \
+	"end\n"
+
+/* Has one of SLOTS ("1,2,3") a number later than N? */
+#define LUA_LATER \
+	"local function later(meta, text, n)\n" \
+	"  local slots = {}\n" \
+	"  for s in string.gmatch(text, '%d+') do slots[#slots + 1] = s end\n" \
+	"  if #slots == 0 or #slots > 255 or not n then return true end\n" \
+	"  local raised = redis.call('HMGET', meta, unpack(slots))\n" \
+	"  for i = 1, #slots do\n" \
+	"    if raised[i] and (tonumber(raised[i]) or math.huge) > n then return true end\n" \
+	"  end\n" \
+	"  return false\n" \
+	"end\n"
+
+/* META, INDEX; run, new epoch, object or "", its demand.  The epoch: a new
+ * one if there is none, or none made for this demand. */
+static const char script_epoch[] = LUA_RENEW
+    "local m = redis.pcall('HMGET', KEYS[1], 'epoch', 'seq', 'run', 'by', 'demand')\n"
+    "if not m.err and m[1] and m[2] and m[3] == ARGV[1] and (ARGV[3] == '' or\n"
+    "    (m[4] == ARGV[3] and (tonumber(m[5]) or 0) >= tonumber(ARGV[4]))) then return m[1] end\n"
+    "return renew(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])[1]\n";
 
 /*
  * ENTRY, META, INDEX; run, new epoch, logical key.
- * A hit: 1, ttl in ms, slots, gzip, etag, body, checksum.
  * A miss: 0, epoch, seq; or 0 alone when nothing may be stored.
+ * A hit: 1, epoch, seq, ttl in ms, number, slots, gzip, etag, body, checksum.
  */
-static const char script_get[] =
-    "local m = redis.call('HMGET', KEYS[2], 'epoch', 'seq')\n"
-    "if not m[1] or not m[2] then\n"
-    "  local set = redis.pcall('HSET', KEYS[2], 'epoch', ARGV[2], 'run', ARGV[1], 'seq', '0')\n"
-    "  if type(set) == 'table' and set.err then return {0} end\n"
-    "  m = {ARGV[2], '0'}\n"
-    "end\n"
+static const char script_get[] = LUA_CURRENT LUA_LATER
+    "local fine, m = pcall(current, KEYS[2], KEYS[3], ARGV[1], ARGV[2])\n"
+    "if not fine then return {0} end\n"
     "local e = redis.pcall('HMGET', KEYS[1], 'e', 'n', 's', 'g', 't', 'b', 'c')\n"
-    "if not e.err and not e[1] then return {0, m[1], m[2]} end\n"
-    "local good = not e.err and e[1] == m[1] and e[2] and e[3] and e[6] and e[7]\n"
-    "if good then\n"
-    "  local slots = {}\n"
-    "  for s in string.gmatch(e[3], '%d+') do slots[#slots + 1] = s end\n"
-    "  good = #slots > 0 and #slots <= 255 and tonumber(e[2])\n"
-    "  local raised = good and redis.call('HMGET', KEYS[2], unpack(slots)) or {}\n"
-    "  for i = 1, #slots do\n"
-    "    if good and raised[i] and tonumber(raised[i]) > tonumber(e[2]) then good = false end\n"
-    "  end\n"
-    "end\n"
-    "if not good then\n"
+    "if not e.err and not e[1] and not e[6] then return {0, m[1], m[2]} end\n"
+    "local whole = not e.err and e[1] == m[1]\n"
+    "for i = 2, 7 do whole = whole and e[i] end\n"
+    "if not whole or later(KEYS[2], e[3], tonumber(e[2])) then\n"
     "  redis.pcall('UNLINK', KEYS[1])\n"
     "  redis.pcall('ZREM', KEYS[3], ARGV[3])\n"
     "  return {0, m[1], m[2]}\n"
     "end\n"
-    "return {1, redis.call('PTTL', KEYS[1]), e[3], e[4], e[5], e[6], e[7]}\n";
+    "return {1, m[1], m[2], redis.call('PTTL', KEYS[1]), unpack(e, 2)}\n";
 
 /*
  * ENTRY, META, INDEX; run, epoch, number, slots, ttl in ms, gzip, etag, body,
@@ -59,42 +95,69 @@ static const char script_get[] =
  * others pass.
  */
 static const char script_put[] =
-    "if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then return 0 end\n"
-    "local slots = {}\n"
-    "for s in string.gmatch(ARGV[4], '%d+') do slots[#slots + 1] = s end\n"
-    "local raised = redis.call('HMGET', KEYS[2], unpack(slots))\n"
-    "for i = 1, #slots do\n"
-    "  if raised[i] and tonumber(raised[i]) > tonumber(ARGV[3]) then return 0 end\n"
-    "end\n"
-    "local function set()\n"
-    "  return redis.pcall('HSET', KEYS[1], 'e', ARGV[2], 'n', ARGV[3], 's', ARGV[4],\n"
-    "    'g', ARGV[6], 't', ARGV[7], 'b', ARGV[8], 'c', ARGV[9])\n"
-    "end\n"
-    "local done = set()\n"
-    "if type(done) == 'table' and done.err then\n"
-    "  if not string.find(done.err, 'WRONGTYPE') then return done end\n"
-    "  redis.call('DEL', KEYS[1])\n"
-    "  set()\n"
-    "end\n"
-    "redis.call('PEXPIRE', KEYS[1], ARGV[5])\n"
-    "if ARGV[10] ~= '' then\n"
-    "  local t = redis.call('TIME')\n"
-    "  local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-    "  redis.call('ZADD', KEYS[3], now + ARGV[5], ARGV[10])\n"
-    "  local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 10)\n"
-    "  if #old > 0 then redis.call('ZREM', KEYS[3], unpack(old)) end\n"
-    "end\n"
-    "return 1\n";
+    LUA_LATER "local m = redis.call('HMGET', KEYS[2], 'epoch', 'run')\n"
+	      "if m[1] ~= ARGV[2] or m[2] ~= ARGV[1] then return 0 end\n"
+	      "if later(KEYS[2], ARGV[4], tonumber(ARGV[3])) then return 0 end\n"
+	      "local function set()\n"
+	      "  return redis.pcall('HSET', KEYS[1], 'e', ARGV[2], 'n', ARGV[3], 's', ARGV[4],\n"
+	      "    'g', ARGV[6], 't', ARGV[7], 'b', ARGV[8], 'c', ARGV[9])\n"
+	      "end\n"
+	      "local done = set()\n"
+	      "if type(done) == 'table' and done.err then\n"
+	      "  if not string.find(done.err, 'WRONGTYPE') then return done end\n"
+	      "  redis.call('DEL', KEYS[1])\n"
+	      "  set()\n"
+	      "end\n"
+	      "redis.call('PEXPIRE', KEYS[1], ARGV[5])\n"
+	      "if ARGV[10] ~= '' then\n"
+	      "  local t = redis.call('TIME')\n"
+	      "  local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+	      "  local added = redis.pcall('ZADD', KEYS[3], now + ARGV[5], ARGV[10])\n"
+	      "  if type(added) == 'table' then\n"
+	      "    redis.call('UNLINK', KEYS[3])\n"
+	      "    redis.call('ZADD', KEYS[3], now + ARGV[5], ARGV[10])\n"
+	      "  end\n"
+	      "  local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 10)\n"
+	      "  if #old > 0 then redis.call('ZREM', KEYS[3], unpack(old)) end\n"
+	      "end\n"
+	      "return 1\n";
 
-/* META; run, new epoch, slots.  The number. */
+/* META, INDEX; run, new epoch, slots.  The number. */
 static const char script_raise[] =
-    "local m = redis.call('HMGET', KEYS[1], 'epoch', 'seq')\n"
-    "if not m[1] or not m[2] then\n"
-    "  redis.call('DEL', KEYS[1])\n"
-    "  redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'run', ARGV[1], 'seq', '0')\n"
+    LUA_CURRENT "current(KEYS[1], KEYS[2], ARGV[1], ARGV[2])\n"
+		"local n = redis.call('HINCRBY', KEYS[1], 'seq', 1)\n"
+		"local words = {}\n"
+		"for s in string.gmatch(ARGV[3], '%d+') do\n"
+		"  words[#words + 1] = s\n"
+		"  words[#words + 1] = n\n"
+		"  if #words == 200 then\n"
+		"    redis.call('HSET', KEYS[1], unpack(words))\n"
+		"    words = {}\n"
+		"  end\n"
+		"end\n"
+		"if #words > 0 then redis.call('HSET', KEYS[1], unpack(words)) end\n"
+		"return n\n";
+
+/* INDEX; run.  Forgets some expired ones.  How many are listed, and up to 20
+ * of them. */
+static const char script_survey[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "local old = redis.pcall('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)\n"
+    "if old.err then\n"
+    "  redis.call('UNLINK', KEYS[1])\n"
+    "  return {0, {}}\n"
     "end\n"
-    "local n = redis.call('HINCRBY', KEYS[1], 'seq', 1)\n"
-    "for s in string.gmatch(ARGV[3], '%d+') do redis.call('HSET', KEYS[1], s, n) end\n"
-    "return n\n";
+    "if #old > 0 then redis.call('ZREM', KEYS[1], unpack(old)) end\n"
+    "return {redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf'),\n"
+    "  redis.call('ZRANDMEMBER', KEYS[1], 20)}\n";
+
+/* Entries; run.  Bytes of each body; 0 where there is none. */
+static const char script_sizes[] = "local sizes = {}\n"
+				   "for i, key in ipairs(KEYS) do\n"
+				   "  local n = redis.pcall('HSTRLEN', key, 'b')\n"
+				   "  sizes[i] = type(n) == 'number' and n or 0\n"
+				   "end\n"
+				   "return sizes\n";
 
 #endif

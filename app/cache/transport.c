@@ -2,8 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,139 +11,84 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include "base/clock.h"
-#include "base/text.h"
+#include "cache/resolve.h"
+
+#define TLS_PIECE_BYTES 65536
+
+struct dialer {
+	struct remote_url url;
+	struct resolver *resolver; /* NULL: a unix socket */
+	SSL_CTX *tls; /* NULL: plain */
+};
 
 struct transport {
 	int fd;
 	SSL *ssl; /* NULL: plain */
 };
 
-/* ---- addresses ---- */
+/* ---- the dialer ---- */
 
-/* A piece of a URL, percent-decoded, into TO. */
-static bool
-copy_piece(struct span piece, char *to, size_t room)
+static SSL_CTX *
+new_context(void)
 {
-	char decoded[1024];
-	size_t len;
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 
-	if (piece.len > sizeof(decoded) || memchr(piece.at, '+', piece.len))
-		len = piece.len; /* '+' is itself here: no escapes beside it */
-	else if (!text_unescape(piece, decoded, &len))
-		return false;
-	else
-		piece = span_make(decoded, len);
-	if (len >= room)
-		return false;
-	memcpy(to, piece.at, len);
-	to[len] = '\0';
-	return true;
+	if (!context)
+		return NULL;
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+	    SSL_CTX_set_default_verify_paths(context) == 1)
+		return context;
+	SSL_CTX_free(context);
+	return NULL;
 }
 
-static bool
-parse_login(struct span login, struct transport_address *a)
+struct dialer *
+dialer_new(const struct remote_url *url, const char **why)
 {
-	const char *colon = memchr(login.at, ':', login.len);
-	size_t user_len = colon ? (size_t)(colon - login.at) : 0;
+	struct dialer *d = calloc(1, sizeof(*d));
 
-	if (!colon)
-		return copy_piece(login, a->password, sizeof(a->password));
-	return copy_piece(span_make(login.at, user_len), a->user, sizeof(a->user)) &&
-	    copy_piece(span_skip(login, user_len + 1), a->password, sizeof(a->password));
-}
-
-static bool
-parse_host(struct span host, struct transport_address *a)
-{
-	const char *colon = memrchr(host.at, ':', host.len);
-	struct span port = SPAN("6379");
-
-	if (host.len && host.at[0] == '[') { /* [::1]:6379 */
-		const char *close = memchr(host.at, ']', host.len);
-
-		if (!close)
-			return false;
-		colon = close + 1 < host.at + host.len && close[1] == ':' ? close + 1 : NULL;
-		if (colon)
-			port = span_make(colon + 1, (size_t)(host.at + host.len - colon - 1));
-		return copy_piece(span_make(host.at + 1, (size_t)(close - host.at - 1)), a->host,
-			   sizeof(a->host)) &&
-		    copy_piece(port, a->port, sizeof(a->port));
+	*why = "out of memory";
+	if (!d)
+		return NULL;
+	d->url = *url;
+	if (!*url->path) {
+		d->resolver = resolver_new(url->host, url->port);
+		if (!d->resolver)
+			goto failed;
 	}
-	if (colon) {
-		port = span_make(colon + 1, (size_t)(host.at + host.len - colon - 1));
-		host.len = (size_t)(colon - host.at);
+	if (url->tls) {
+		*why = "OpenSSL cannot start";
+		d->tls = new_context();
+		if (!d->tls)
+			goto failed;
 	}
-	return host.len && copy_piece(host, a->host, sizeof(a->host)) &&
-	    copy_piece(port, a->port, sizeof(a->port));
+	return d;
+
+failed:
+	dialer_free(d);
+	return NULL;
 }
 
-static bool
-parse_database(struct span text, struct transport_address *a)
+void
+dialer_free(struct dialer *d)
 {
-	int64_t n = 0;
-
-	if (text.len && (!text_number(text, &n) || n > 1000000))
-		return false;
-	a->database = (int)n;
-	return true;
+	if (!d)
+		return;
+	resolver_free(d->resolver);
+	SSL_CTX_free(d->tls);
+	free(d);
 }
 
-static bool
-parse_unix(struct span rest, struct transport_address *a)
+const struct remote_url *
+dialer_url(const struct dialer *d)
 {
-	const char *query = memchr(rest.at, '?', rest.len);
-	struct span path = rest;
-	struct span database = { "", 0 };
-
-	if (query) {
-		path.len = (size_t)(query - rest.at);
-		database = span_skip(rest, path.len + 1);
-		if (!span_starts(database, span_of("db=")))
-			return false;
-		database = span_skip(database, 3);
-	}
-	return path.len && path.at[0] == '/' && copy_piece(path, a->path, sizeof(a->path)) &&
-	    parse_database(database, a);
-}
-
-static bool
-parse_tcp(struct span rest, struct transport_address *a)
-{
-	const char *slash = memchr(rest.at, '/', rest.len);
-	struct span database = { "", 0 };
-	const char *at;
-
-	if (slash) {
-		database = span_skip(rest, (size_t)(slash - rest.at) + 1);
-		rest.len = (size_t)(slash - rest.at);
-	}
-	at = memrchr(rest.at, '@', rest.len);
-	if (at) {
-		if (!parse_login(span_make(rest.at, (size_t)(at - rest.at)), a))
-			return false;
-		rest = span_skip(rest, (size_t)(at - rest.at) + 1);
-	}
-	return parse_host(rest, a) && parse_database(database, a);
-}
-
-bool
-transport_parse(const char *url, struct transport_address *out, const char **why)
-{
-	struct span s = span_of(url);
-
-	memset(out, 0, sizeof(*out));
-	*why = "the address must be redis://HOST, rediss://HOST or unix:///PATH";
-	if (span_starts(s, span_of("unix://")))
-		return parse_unix(span_skip(s, 7), out);
-	out->tls = span_starts(s, span_of("rediss://"));
-	if (!out->tls && !span_starts(s, span_of("redis://")))
-		return false;
-	return parse_tcp(span_skip(s, out->tls ? 9 : 8), out);
+	return &d->url;
 }
 
 /* ---- waiting ---- */
@@ -170,11 +113,15 @@ wait_for(int fd, short events, int64_t until_ms)
 /* ---- connecting ---- */
 
 static int
-finish_connect(int fd, const struct sockaddr *to, socklen_t len, int64_t until_ms)
+connect_to(const void *address, socklen_t len, int64_t until_ms)
 {
+	const struct sockaddr *to = address;
 	int error = 0;
 	socklen_t size = sizeof(error);
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (fd < 0)
+		return -1;
 	if (connect(fd, to, len) == 0)
 		return fd;
 	if (errno == EINPROGRESS && wait_for(fd, POLLOUT, until_ms) &&
@@ -185,60 +132,48 @@ finish_connect(int fd, const struct sockaddr *to, socklen_t len, int64_t until_m
 }
 
 static int
-connect_unix(const struct transport_address *a, int64_t until_ms)
+connect_unix(const char *path, int64_t until_ms)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return -1;
-	memcpy(address.sun_path, a->path, strlen(a->path) + 1);
-	return finish_connect(fd, (struct sockaddr *)&address, sizeof(address), until_ms);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	return connect_to(&address, sizeof(address), until_ms);
+}
+
+/* An address that swallows everything gets its share of the time, not all. */
+static int
+connect_tcp(const struct resolved *found, int64_t until_ms)
+{
+	int on = 1;
+
+	for (size_t i = 0; i < found->count; i++) {
+		int64_t now = clock_ms();
+		int64_t share = (until_ms - now) / (int64_t)(found->count - i);
+		int fd = connect_to(&found->list[i].at, found->list[i].len, now + share);
+
+		if (fd >= 0) {
+			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+			return fd;
+		}
+	}
+	return -1;
 }
 
 static int
-connect_tcp(const struct transport_address *a, int64_t until_ms)
+dial(struct dialer *d, int64_t until_ms, const char **why)
 {
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list = NULL;
-	int on = 1;
-	int fd = -1;
+	struct resolved found;
 
-	/* The resolver keeps its own time: a numeric address, or a name that the
-	 * machine knows, costs none. */
-	if (getaddrinfo(a->host, a->port, &hints, &list) != 0)
-		return -1;
-	for (struct addrinfo *i = list; i && fd < 0; i = i->ai_next) {
-		fd = socket(i->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (fd >= 0)
-			fd = finish_connect(fd, i->ai_addr, i->ai_addrlen, until_ms);
-	}
-	freeaddrinfo(list);
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
+	*why = "the connection was refused, or took too long";
+	if (!d->resolver)
+		return connect_unix(d->url.path, until_ms);
+	if (resolver_ask(d->resolver, &found, until_ms))
+		return connect_tcp(&found, until_ms);
+	*why = "the name of the host was not found in time";
+	return -1;
 }
 
 /* ---- TLS ---- */
-
-struct tls *
-tls_new(void)
-{
-	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-
-	if (!context)
-		return NULL;
-	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_default_verify_paths(context);
-	return (struct tls *)context;
-}
-
-void
-tls_free(struct tls *tls)
-{
-	SSL_CTX_free((SSL_CTX *)tls);
-}
 
 /* After RESULT of an SSL call: may it be tried again? */
 static bool
@@ -267,33 +202,61 @@ expect_host(SSL *ssl, const char *host)
 {
 	if (is_numeric(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+/*
+ * The queue of errors belongs to the thread, not to the connection: what
+ * somebody else left in it would be taken for ours, and ours for theirs.
+ */
 static bool
-start_tls(struct transport *t, struct tls *tls, const char *host, int64_t until_ms)
+shake_hands(struct transport *t, int64_t until_ms)
 {
 	int result;
 
-	t->ssl = tls ? SSL_new((SSL_CTX *)tls) : NULL;
-	if (!t->ssl || !expect_host(t->ssl, host) || SSL_set_fd(t->ssl, t->fd) != 1)
-		return false;
-	while ((result = SSL_connect(t->ssl)) != 1) {
+	for (;;) {
+		ERR_clear_error();
+		result = SSL_connect(t->ssl);
+		if (result == 1)
+			return SSL_get_verify_result(t->ssl) == X509_V_OK;
 		if (!wait_for_tls(t, result, until_ms))
 			return false;
 	}
-	return SSL_get_verify_result(t->ssl) == X509_V_OK;
 }
 
+static bool
+start_tls(struct transport *t, struct dialer *d, int64_t until_ms, const char **why)
+{
+	bool fine;
+
+	*why = "out of memory";
+	t->ssl = SSL_new(d->tls);
+	if (!t->ssl || !expect_host(t->ssl, d->url.host) || SSL_set_fd(t->ssl, t->fd) != 1)
+		return false;
+	fine = shake_hands(t, until_ms);
+	if (!fine) {
+		long verdict = SSL_get_verify_result(t->ssl);
+
+		*why = verdict == X509_V_OK ? "the TLS handshake failed, or took too long"
+					    : X509_verify_cert_error_string(verdict);
+	}
+	ERR_clear_error();
+	return fine;
+}
+
+/* ---- opening and closing ---- */
+
 struct transport *
-transport_open(const struct transport_address *a, struct tls *tls, int64_t until_ms)
+transport_open(struct dialer *d, int64_t until_ms, const char **why)
 {
 	struct transport *t = calloc(1, sizeof(*t));
 
+	*why = "out of memory";
 	if (!t)
 		return NULL;
-	t->fd = *a->path ? connect_unix(a, until_ms) : connect_tcp(a, until_ms);
-	if (t->fd >= 0 && (!a->tls || start_tls(t, tls, a->host, until_ms)))
+	t->fd = dial(d, until_ms, why);
+	if (t->fd >= 0 && (!d->tls || start_tls(t, d, until_ms, why)))
 		return t;
 	transport_close(t);
 	return NULL;
@@ -312,36 +275,57 @@ transport_close(struct transport *t)
 
 /* ---- bytes ---- */
 
-static ssize_t
-write_some(struct transport *t, const char *at, size_t len, int64_t until_ms)
+/* One try: bytes moved; 0: closed or broken, or (*again) not yet. */
+static size_t
+write_once(struct transport *t, const char *at, size_t len, int64_t until_ms, bool *again)
 {
-	for (;;) {
-		ssize_t n;
+	ssize_t n;
 
-		if (t->ssl) {
-			n = SSL_write(t->ssl, at, len > 65536 ? 65536 : (int)len);
-			if (n > 0 || !wait_for_tls(t, (int)n, until_ms))
-				return n;
-			continue;
-		}
+	if (t->ssl) {
+		ERR_clear_error();
+		n = SSL_write(t->ssl, at, len > TLS_PIECE_BYTES ? TLS_PIECE_BYTES : (int)len);
+		*again = n <= 0 && wait_for_tls(t, (int)n, until_ms);
+		ERR_clear_error();
+	} else {
 		n = send(t->fd, at, len, MSG_NOSIGNAL);
-		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
-			return n;
-		if (!wait_for(t->fd, POLLOUT, until_ms))
-			return -1;
+		*again = n < 0 &&
+		    (errno == EINTR || (errno == EAGAIN && wait_for(t->fd, POLLOUT, until_ms)));
 	}
+	return n > 0 ? (size_t)n : 0;
+}
+
+static size_t
+read_once(struct transport *t, char *to, size_t room, int64_t until_ms, bool *again)
+{
+	ssize_t n;
+
+	if (t->ssl) {
+		ERR_clear_error();
+		n = SSL_read(t->ssl, to, room > TLS_PIECE_BYTES ? TLS_PIECE_BYTES : (int)room);
+		*again = n <= 0 && wait_for_tls(t, (int)n, until_ms);
+		ERR_clear_error();
+	} else {
+		n = recv(t->fd, to, room, 0);
+		*again = n < 0 &&
+		    (errno == EINTR || (errno == EAGAIN && wait_for(t->fd, POLLIN, until_ms)));
+	}
+	return n > 0 ? (size_t)n : 0;
 }
 
 bool
 transport_write(struct transport *t, const char *at, size_t len, int64_t until_ms)
 {
 	while (len) {
-		ssize_t n = write_some(t, at, len, until_ms);
+		bool again = false;
+		size_t n;
 
-		if (n <= 0)
+		if (clock_ms() >= until_ms)
+			return false;
+		n = write_once(t, at, len, until_ms, &again);
+		if (n == 0 && !again)
 			return false;
 		at += n;
-		len -= (size_t)n;
+		len -= n;
 	}
 	return true;
 }
@@ -349,23 +333,13 @@ transport_write(struct transport *t, const char *at, size_t len, int64_t until_m
 size_t
 transport_read(struct transport *t, char *to, size_t room, int64_t until_ms)
 {
-	for (;;) {
-		ssize_t n;
+	bool again = true;
+	size_t n = 0;
 
-		if (t->ssl) {
-			n = SSL_read(t->ssl, to, (int)room);
-			if (n > 0)
-				return (size_t)n;
-			if (!wait_for_tls(t, (int)n, until_ms))
-				return 0;
-			continue;
-		}
-		n = recv(t->fd, to, room, 0);
-		if (n >= 0)
-			return (size_t)n;
-		if ((errno != EAGAIN && errno != EINTR) || !wait_for(t->fd, POLLIN, until_ms))
-			return 0;
-	}
+	/* The time is looked at even when there is always something to read. */
+	while (n == 0 && again && clock_ms() < until_ms)
+		n = read_once(t, to, room, until_ms, &again);
+	return n;
 }
 
 bool

@@ -1,9 +1,10 @@
 /*
  * Bytes to and from a Redis server, by a unix socket, TCP, or TLS over TCP;
  * transport.c is the one file that knows OpenSSL.  Non-blocking underneath:
- * every call takes a deadline (monotonic ms) and keeps it.  TLS is 1.2 or
- * later, with SNI; the chain and the host name are verified.  One thread at a
- * time.
+ * every call takes a deadline (monotonic ms) and keeps it, however slowly or
+ * fast the bytes come.  TLS is 1.2 or later, with SNI; the chain and the host
+ * name are verified.  SIGPIPE must be ignored by the program.  A dialer: any
+ * thread; a transport: one thread at a time.
  */
 #ifndef CACHE_TRANSPORT_H
 #define CACHE_TRANSPORT_H
@@ -12,31 +13,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/remote_url.h"
+
+/* What every connection to one server needs: its address, the look-up of its
+ * name, the certificates to trust (the system's; SSL_CERT_FILE and
+ * SSL_CERT_DIR change them). */
+struct dialer;
+
+/* Copies URL; connects to nothing.  NULL, with a word in *WHY. */
+struct dialer *dialer_new(const struct remote_url *url, const char **why);
+void dialer_free(struct dialer *d);
+const struct remote_url *dialer_url(const struct dialer *d);
+
 struct transport;
-struct tls;
 
-/* What redis://, rediss:// and unix:// say.  Made by transport_parse(). */
-struct transport_address {
-	bool tls;
-	char path[108]; /* of a unix socket; empty: TCP */
-	char host[256];
-	char port[8];
-	char user[256];
-	char password[512];
-	int database;
-};
-
-/* False, with a word in *WHY that repeats nothing of URL. */
-bool transport_parse(const char *url, struct transport_address *out, const char **why);
-
-/* Certificates of the system (SSL_CERT_FILE and SSL_CERT_DIR change them).
- * NULL if OpenSSL cannot start. */
-struct tls *tls_new(void);
-void tls_free(struct tls *tls);
-
-/* TLS may be NULL for an address without it.  NULL: refused or late. */
-struct transport *transport_open(
-    const struct transport_address *address, struct tls *tls, int64_t until_ms);
+/* NULL, with a constant word in *WHY: not found, refused, late, or not who
+ * it should be. */
+struct transport *transport_open(struct dialer *d, int64_t until_ms, const char **why);
 void transport_close(struct transport *t);
 bool transport_write(struct transport *t, const char *at, size_t len, int64_t until_ms);
 /* At least one byte, at most ROOM; 0: closed, broken or late. */

@@ -1,0 +1,189 @@
+/*
+ * What is not on the way of a request: clearing, counting, asking whether
+ * Redis is there.  Like remote.c it holds no lock and keeps nothing.
+ */
+#include "cache/remote.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "cache/remote_pool.h"
+
+#define CLEAR_MS 5000
+#define SCAN_COUNT "1000"
+#define UNLINK_WORDS 256
+
+/* ---- clearing ---- */
+
+/* The prefix is to be taken literally: "a*" is not every name with an a. */
+static struct span
+scan_pattern(const struct remote *r, char text[REMOTE_KEY_BYTES])
+{
+	size_t n = 0;
+
+	for (const char *at = r->prefix; *at && n < REMOTE_KEY_BYTES - 8; at++) {
+		if (strchr("*?[]^\\", *at))
+			text[n++] = '\\';
+		text[n++] = *at;
+	}
+	memcpy(text + n, "k:*", 3);
+	return span_make(text, n + 3);
+}
+
+/* Whatever the server lists: nothing but our own is deleted. */
+static bool
+is_ours(const struct remote *r, struct span name)
+{
+	struct span prefix = span_of(r->prefix);
+
+	return span_starts(name, prefix) && span_starts(span_skip(name, prefix.len), span_of("k:"));
+}
+
+static bool
+unlink_all(struct remote *r, const struct reply *keys)
+{
+	struct span words[UNLINK_WORDS] = { SPAN("UNLINK") };
+	size_t i = 0;
+
+	while (i < keys->count) {
+		struct reply reply;
+		bool fine;
+		int n = 1;
+
+		for (; n < UNLINK_WORDS && i < keys->count; i++) {
+			words[n] = reply_at(keys, i).text;
+			n += is_ours(r, words[n]);
+		}
+		if (n == 1)
+			continue;
+		reply = remote_command(r, words, n, r->config.deadline_ms);
+		fine = reply.type == REPLY_NUMBER;
+		reply_free(&reply);
+		if (!fine)
+			return false;
+	}
+	return true;
+}
+
+/* One step; CURSOR is "0" after the last. */
+static bool
+scan_step(struct remote *r, char cursor[24], struct span pattern)
+{
+	struct span words[6] = { SPAN("SCAN"), span_of(cursor), SPAN("MATCH"), pattern,
+		SPAN("COUNT"), SPAN(SCAN_COUNT) };
+	struct reply reply = remote_command(r, words, 6, r->config.deadline_ms);
+	struct reply next = reply_at(&reply, 0);
+	struct reply keys = reply_at(&reply, 1);
+	bool fine = next.type == REPLY_TEXT && next.text.len < 24 && keys.type == REPLY_LIST;
+
+	if (fine) {
+		memcpy(cursor, next.text.at, next.text.len);
+		cursor[next.text.len] = '\0';
+		fine = unlink_all(r, &keys);
+	}
+	reply_free(&reply);
+	return fine;
+}
+
+bool
+remote_clear(struct remote *r)
+{
+	int64_t until_ms = clock_ms() + CLEAR_MS;
+	char cursor[24] = "0";
+	char text[REMOTE_KEY_BYTES];
+	struct span pattern = scan_pattern(r, text);
+
+	/* The next thing said to Redis is a new epoch: from then on no entry is
+	 * read or listed, whatever becomes of the deleting. */
+	remote_distrust(r);
+	while (clock_ms() < until_ms) {
+		if (!scan_step(r, cursor, pattern))
+			return false;
+		if (strcmp(cursor, "0") == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+remote_ping(struct remote *r)
+{
+	struct span word = SPAN("PING");
+	struct reply reply = remote_command(r, &word, 1, r->config.deadline_ms);
+	bool fine = reply.type == REPLY_TEXT;
+
+	reply_free(&reply);
+	return fine;
+}
+
+/* ---- statistics ---- */
+
+static void
+take_sample(struct remote_stats *out, struct span key)
+{
+	if (out->samples < sizeof(out->sample) / sizeof(out->sample[0]))
+		snprintf(
+		    out->sample[out->samples++], sizeof(out->sample[0]), "%.*s", SPAN_ARG(key));
+}
+
+/* The mean of the entries that were drawn, and are there, stands for all: a
+ * body and its key. */
+static void
+weigh(struct remote *r, const struct reply *drawn, char (*names)[REMOTE_KEY_BYTES],
+    struct remote_stats *out)
+{
+	struct span keys[REMOTE_KEYS_MAX];
+	int count = drawn->count < REMOTE_KEYS_MAX ? (int)drawn->count : REMOTE_KEYS_MAX;
+	struct reply sizes;
+	uint64_t bytes = 0;
+	uint64_t found = 0;
+
+	for (int i = 0; i < count; i++)
+		keys[i] = remote_entry_name(r, reply_at(drawn, (size_t)i).text, names[i]);
+	sizes = remote_script(r, SCRIPT_SIZES, keys, count, NULL, 0);
+	for (size_t i = 0; i < (size_t)count && i < sizes.count; i++) {
+		struct span key = reply_at(drawn, i).text;
+		int64_t size = reply_at(&sizes, i).number;
+
+		if (size <= 0)
+			continue;
+		bytes += (uint64_t)size + key.len;
+		found++;
+		take_sample(out, key);
+	}
+	reply_free(&sizes);
+	if (found)
+		out->bytes = bytes * out->keys / found;
+}
+
+static void
+survey(struct remote *r, struct remote_stats *out)
+{
+	struct reply reply = remote_script(r, SCRIPT_SURVEY, &r->index, 1, NULL, 0);
+	struct reply listed = reply_at(&reply, 0);
+	struct reply drawn = reply_at(&reply, 1);
+	char(*names)[REMOTE_KEY_BYTES] = NULL;
+
+	out->reachable = listed.type == REPLY_NUMBER;
+	out->keys = listed.number > 0 ? (uint64_t)listed.number : 0;
+	if (drawn.count)
+		names = malloc(REMOTE_KEYS_MAX * sizeof(*names));
+	if (names)
+		weigh(r, &drawn, names, out);
+	free(names);
+	reply_free(&reply);
+}
+
+void
+remote_read_stats(struct remote *r, struct remote_stats *out)
+{
+	memset(out, 0, sizeof(*out));
+	survey(r, out);
+	out->breaker = (int)breaker_state(&r->breaker, clock_ms());
+	out->trusted = remote_trusted(r);
+	out->calls = atomic_load(&r->calls);
+	out->failures = atomic_load(&r->failures);
+	out->epochs = atomic_load(&r->epochs);
+	out->last_us = atomic_load(&r->last_us);
+}
