@@ -17,17 +17,13 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "auth/session.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/text.h"
 #include "routes/question.h"
-#include "sql.h"
+#include "routes/stage.h"
 
-enum step { NEXT, WAIT, DONE };
-
-static enum step
-fail(struct call *c, enum status st, const char *detail)
+enum step
+call_fail(struct call *c, enum status st, const char *detail)
 {
 	respond_problem(c->rq, st, detail);
 	return DONE;
@@ -89,7 +85,7 @@ say_methods(struct call *c, unsigned allowed)
 	router_allow(allowed, &allow);
 	response_header(c->rq, "Allow", buf_span(&allow));
 	buf_free(&allow);
-	return fail(c, BAD_METHOD, NULL);
+	return call_fail(c, BAD_METHOD, NULL);
 }
 
 static enum step
@@ -105,7 +101,7 @@ find(struct call *c)
 	}
 	if (m.allowed)
 		return say_methods(c, m.allowed);
-	return fail(c, NOT_FOUND, NULL);
+	return call_fail(c, NOT_FOUND, NULL);
 }
 
 /* ---- questions to the cache ---- */
@@ -139,16 +135,12 @@ take_landing(struct call *c, struct entry **e)
 	c->rq->db_us += c->landing.load_us;
 	*e = c->landing.entry;
 	if (c->landing.status != OK)
-		return fail(c, c->landing.status, NULL);
+		return call_fail(c, c->landing.status, NULL);
 	return NEXT;
 }
 
-/*
- * Ask for the entry of CACHED with the given values.  NEXT: *e is a
- * reference of ours and *how says where from.  WAIT: enter this stage again.
- */
-static enum step
-ask(struct call *c, int policy, const struct cached *cached, const struct statement *st,
+enum step
+call_ask(struct call *c, int policy, const struct cached *cached, const struct statement *st,
     const struct span *values, struct entry **e, enum cache_how *how)
 {
 	struct question q;
@@ -163,135 +155,10 @@ ask(struct call *c, int policy, const struct cached *cached, const struct statem
 			return s;
 	}
 	if (!question_make(&q, &c->rq->arena, policy, cached, st, values))
-		return fail(c, BAD_REQUEST, "The parameters are too long.");
+		return call_fail(c, BAD_REQUEST, "The parameters are too long.");
 	c->waiter.landed = landed;
 	*how = HOW_MEMORY;
 	return cache_ask(c->app->cache, &q, &c->waiter, e) == ASK_HIT ? NEXT : WAIT;
-}
-
-/* ---- identify ---- */
-
-static bool
-is_operator(struct call *c)
-{
-	const char *want = c->app->config->operator_token;
-	struct span have = c->rq->session_token;
-
-	return want && c->route->who == OPERATOR && hash_secret_equal(have, span_of(want));
-}
-
-static enum step
-trust_gateway(struct call *c)
-{
-	struct request *rq = c->rq;
-	struct identity *user = &rq->user;
-
-	user->by_cookie = true;
-	if (!text_is_id(rq->auth_user_id))
-		return NEXT;
-	memcpy(user->id, rq->auth_user_id.at, rq->auth_user_id.len);
-	user->role = span_is(rq->auth_user_role, "ADMIN") ? ROLE_ADMIN : ROLE_USER;
-	return NEXT;
-}
-
-static enum step
-look_up_session(struct call *c)
-{
-	char stored[SESSION_STORED_BYTES];
-	char name[SESSION_NAME_BYTES];
-	struct identity user = { .by_cookie = c->rq->user.by_cookie };
-	struct span values[2];
-	struct entry *e;
-	enum cache_how how;
-	enum step s;
-
-	if (!session_stored(c->rq->session_token, stored))
-		return NEXT;
-	session_name(c->rq->session_token, name);
-	values[0] = span_of(stored);
-	values[1] = span_of(name);
-	s = ask(c, route_count + guard_count, &session_cache, SQL(session_find), values, &e, &how);
-	if (s == DONE && c->landing.status == NOT_FOUND) {
-		c->rq->response = (struct response){ 0 };
-		return NEXT;
-	}
-	if (s != NEXT)
-		return s;
-	if (session_parse(entry_body(e), clock_wall_ms(), &user))
-		c->rq->user = user;
-	entry_release(e);
-	return NEXT;
-}
-
-static enum step
-identify(struct call *c)
-{
-	struct request *rq = c->rq;
-
-	if (c->app->config->identity == 1)
-		return trust_gateway(c);
-	rq->user.by_cookie = rq->session_token.len && !span_is(rq->session_source, "bearer");
-	if (rq->session_token.len == 0 || c->route->who == ANYONE)
-		return NEXT;
-	if (is_operator(c)) {
-		rq->user.operator= true;
-		return NEXT;
-	}
-	return look_up_session(c);
-}
-
-/* ---- admit ---- */
-
-static bool
-is_trusted_origin(const struct call *c, struct span origin)
-{
-	const char *at = c->app->config->trusted_origins;
-
-	while (origin.len && at && *at) {
-		size_t len = strcspn(at, " ");
-
-		if (len == origin.len && memcmp(at, origin.at, len) == 0)
-			return true;
-		at += at[len] ? len + 1 : len;
-	}
-	return false;
-}
-
-/*
- * Browsers say where a request comes from (Fetch Metadata; the Origin header
- * of RFC 6454), and a page cannot change it.  Who says nothing at all is no
- * browser; with a cookie that is not enough, see admit().
- */
-bool
-call_has_proof(const struct call *c)
-{
-	const struct request *rq = c->rq;
-
-	if (is_trusted_origin(c, rq->origin))
-		return true;
-	if (rq->fetch_site.len)
-		return span_is(rq->fetch_site, "same-origin");
-	if (rq->origin.len)
-		return span_equal(rq->origin, rq->self_origin);
-	return !rq->user.by_cookie;
-}
-
-static enum step
-admit(struct call *c)
-{
-	const struct identity *user = &c->rq->user;
-	bool unsafe = c->route->at.method != METHOD_GET;
-
-	if (c->route->who == ANYONE)
-		return NEXT;
-	if (user->role == ROLE_NONE && !user->operator)
-		return fail(c, UNAUTHENTICATED, NULL);
-	if (c->route->who != SIGNED_IN && user->role != ROLE_ADMIN && !user->operator)
-		return fail(c, FORBIDDEN, "This is for admins.");
-	if (unsafe && user->by_cookie && !user->operator&& !call_has_proof(c))
-		return fail(c, FORBIDDEN,
-		    "A write with a cookie must come from our own pages (Sec-Fetch-Site or Origin).");
-	return NEXT;
 }
 
 /* ---- read ---- */
@@ -336,14 +203,14 @@ read_input(struct call *c)
 	bool ids = read_ids(c);
 
 	if (!params_read(c->rq, c->route->params, c->params) || !ids)
-		return fail(c, BAD_REQUEST, "The address is not valid; see errors.");
+		return call_fail(c, BAD_REQUEST, "The address is not valid; see errors.");
 	if (c->route->fields)
 		st = fields_read(c->rq, c->route->fields, c->fields);
 	else if (c->rq->body_too_large)
 		st = TOO_LARGE;
 	if (st == BAD_REQUEST)
-		return fail(c, st, "The body is not valid; see errors.");
-	return st == OK ? NEXT : fail(c, st, NULL);
+		return call_fail(c, st, "The body is not valid; see errors.");
+	return st == OK ? NEXT : call_fail(c, st, NULL);
 }
 
 /* ---- guard ---- */
@@ -377,7 +244,7 @@ ask_by_names(struct call *c, int policy, const struct cached *cached, const stru
 
 	for (int i = 0; i < KEY_MAX_PARTS && cached->by[i]; i++)
 		values[i] = value_of(c, cached->by[i]);
-	return ask(c, policy, cached, st, values, e, how);
+	return call_ask(c, policy, cached, st, values, e, how);
 }
 
 static int
@@ -406,7 +273,7 @@ guard(struct call *c)
 		return s;
 	ok = span_is(entry_body(e), "ok");
 	entry_release(e);
-	return ok ? NEXT : fail(c, FORBIDDEN, "Join this course first.");
+	return ok ? NEXT : call_fail(c, FORBIDDEN, "Join this course first.");
 }
 
 /* ---- answer ---- */
@@ -507,7 +374,7 @@ answer(struct call *c)
 	c->rq->job.run = run_handler;
 	if (workers_submit(c->app->workers, &c->rq->job))
 		return WAIT;
-	return fail(c, BUSY, NULL);
+	return call_fail(c, BUSY, NULL);
 }
 
 /* ---- all of it ---- */
@@ -532,8 +399,8 @@ call_handle(void *app, struct request *rq)
 {
 	static enum step (*const stages[])(struct call * c) = {
 		find,
-		identify,
-		admit,
+		stage_identify,
+		stage_admit,
 		read_input,
 		guard,
 		answer,

@@ -314,6 +314,35 @@ a_cold_key_is_loaded_once(void **state)
 	free(readers);
 }
 
+static struct entry *
+just_landed(void *ctx, struct span key)
+{
+	(void)key;
+	return entry_hold(ctx);
+}
+
+static void
+a_key_that_landed_since_the_look_is_not_loaded_again(void **state)
+{
+	struct question q = { .key = SPAN("k"), .load = load };
+	struct entry_parts parts = { .key = SPAN("k"), .body = SPAN("body") };
+	struct entry *landed_entry = entry_make(&parts);
+	struct flights *all = flights_new();
+	struct waiter waiter = { 0 };
+	struct flight *made;
+	struct entry *hit;
+
+	(void)state;
+	assert_int_equal(
+	    flight_join(all, &q, &waiter, just_landed, landed_entry, &made, &hit), FLIGHT_HIT);
+	assert_ptr_equal(hit, landed_entry);
+	assert_null(made);
+	assert_int_equal(flights_count(all), 0);
+	entry_release(hit);
+	entry_release(landed_entry);
+	flights_free(all);
+}
+
 static void
 who_asks_after_a_raise_never_gets_the_load_before_it(void **state)
 {
@@ -597,6 +626,7 @@ main(void)
 		ALONE(a_life_ends_within_a_tenth_of_its_class),
 		ALONE(a_raise_makes_the_next_read_new),
 		ALONE(a_cold_key_is_loaded_once),
+		ALONE(a_key_that_landed_since_the_look_is_not_loaded_again),
 		ALONE(who_asks_after_a_raise_never_gets_the_load_before_it),
 		ALONE(an_absence_is_not_given_to_who_asks_after_a_raise),
 		ALONE(a_failure_reaches_everybody_and_is_not_kept),
