@@ -8,6 +8,14 @@ text_of(const struct entry *e)
 	return (char *)(uintptr_t)&e->slots[e->slot_count];
 }
 
+static char *
+put(char *to, struct span s)
+{
+	if (s.len)
+		memcpy(to, s.at, s.len);
+	return to + s.len;
+}
+
 struct entry *
 entry_make(const struct entry_parts *p)
 {
@@ -32,10 +40,9 @@ entry_make(const struct entry_parts *p)
 	e->expires_ms = p->expires_ms;
 	if (p->slot_count)
 		memcpy(e->slots, p->slots, p->slot_count * sizeof(p->slots[0]));
-	at = text_of(e);
-	memcpy(at, p->key.at, p->key.len);
-	memcpy(at + p->key.len, p->etag.at, p->etag.len);
-	memcpy(at + p->key.len + p->etag.len, p->body.at, p->body.len);
+	at = put(text_of(e), p->key);
+	at = put(at, p->etag);
+	put(at, p->body);
 	return e;
 }
 
