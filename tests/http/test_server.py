@@ -292,6 +292,19 @@ def test_commands(stack, school):
             stack.app(*words)
 
 
+@pytest.mark.skipif(BUILD != "release", reason="it starts the release build")
+@pytest.mark.parametrize("through", ["socket", "nginx"])
+def test_the_command_line_test(stack, through):
+    stack.app("demo")
+    words = ["--url", stack.url] if through == "nginx" else []
+    done = subprocess.run(
+        [os.path.join(ROOT, "tests/test-cache"), "--reads", "3", *words], text=True, timeout=60,
+        capture_output=True, env={**os.environ, "RUN_DIR": stack.run, "PORT": str(stack.port)})
+    assert done.returncode == 0, done.stderr
+    assert "3. second read" in done.stdout and "improvement: " in done.stdout
+    stack.clear()
+
+
 def test_on_a_database_of_prismas_migrations_add_only_ours(stack):
     """The application's tables are there already; nothing of them changes."""
     stack.sql("create database existing")
