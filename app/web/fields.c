@@ -14,6 +14,8 @@
 
 #define DEPTH 4
 #define DETAIL_BYTES 128
+#define NAME_BYTES 64
+#define UNKNOWN_SAID 20
 
 static enum status
 bad(struct request *rq, const char *field, const char *detail)
@@ -238,25 +240,31 @@ read_value(struct request *rq, const struct field *f, struct json_object *json, 
 
 /* ---- the whole body ---- */
 
+/* Names as the client wrote them; enough of them to see what is wrong. */
+static const char *
+short_name(struct request *rq, const char *key)
+{
+	char *copy = arena_copy(&rq->arena, span_make(key, strnlen(key, NAME_BYTES)));
+
+	return copy ? copy : "body";
+}
+
 static enum status
 check_unknown(struct request *rq, const struct field *table, struct json_object *json)
 {
-	enum status st = OK;
+	int unknown = 0;
 
 	json_object_object_foreach(json, key, value)
 	{
 		const struct field *f = table;
-		char *copy;
 
 		(void)value;
 		while (f->name && strcmp(f->name, key) != 0)
 			f++;
-		if (f->name)
-			continue;
-		copy = arena_copy(&rq->arena, span_of(key));
-		st = bad(rq, copy ? copy : "body", "is not a field of this request");
+		if (!f->name && unknown++ < UNKNOWN_SAID)
+			bad(rq, short_name(rq, key), "is not a field of this request");
 	}
-	return st;
+	return unknown ? BAD_REQUEST : OK;
 }
 
 static enum status

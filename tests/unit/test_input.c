@@ -160,6 +160,23 @@ every_bad_field_is_named(void **state)
 }
 
 static void
+a_thousand_unknown_fields_are_told_in_short(void **state)
+{
+	static char text[60000] = "{\"name\":\"abc\"";
+	size_t n = strlen(text);
+	int told = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"field-%d-%030d\":1", i, i);
+	snprintf(text + n, sizeof(text) - n, "}");
+	assert_int_equal(body(text), BAD_REQUEST);
+	for (const struct fault *f = rq.faults; f; f = f->next)
+		told++;
+	assert_int_equal(told, 20);
+}
+
+static void
 types_and_urls_are_checked(void **state)
 {
 	static const char *const bad[] = { "{\"name\":123}", "{\"name\":null}", "{\"name\":true}",
@@ -213,6 +230,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    what_is_not_strict_json_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_bad_field_is_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_thousand_unknown_fields_are_told_in_short, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(types_and_urls_are_checked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    lengths_count_characters_not_bytes, set_up, tear_down),
