@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -118,6 +119,22 @@ reactors_of(const struct config *config)
 	return cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
 }
 
+/* A descriptor for each connection, and some for the rest; as many as the
+ * system lets us have. */
+static void
+allow_descriptors(const struct config *config)
+{
+	rlim_t want = (rlim_t)(config->connections * reactors_of(config) + 1024);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+		return;
+	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < want)
+		log_event(LOG_INFO, "start", "at most %llu descriptors",
+		    (unsigned long long)limit.rlim_cur);
+}
+
 /* Not fatal: the database may come up, or be migrated, later. */
 static void
 look_at_database(struct db *db)
@@ -197,6 +214,7 @@ serve(struct config *config)
 		return 1;
 	}
 	block_signals(&waited);
+	allow_descriptors(config);
 	if (open_app(&app, config, policies)) {
 		set_ttls(app.cache, config);
 		look_at_database(app.db);

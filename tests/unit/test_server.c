@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -485,6 +486,14 @@ main(void)
 		T(the_end_waits_for_what_is_under_way),
 	};
 
+	struct rlimit files;
+
+	/* Both ends of a thousand connections are in this process. */
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 1;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 1;
 	log_set_level(LOG_ERROR);
 	if (!random_start() || !fcgi_start())
 		return 1;
