@@ -1,6 +1,9 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -98,20 +101,42 @@ log_end(struct log_line *l)
 	buf_text(l->to, l->format == LOG_JSON ? "}\n" : "\n");
 }
 
+/* As many whole lines as surely fit into a pipe that has room. */
+static size_t
+piece_of(struct span lines)
+{
+	size_t len = lines.len < PIPE_BUF ? lines.len : PIPE_BUF;
+	const char *end = memrchr(lines.at, '\n', len);
+
+	return end ? (size_t)(end - lines.at) + 1 : len;
+}
+
+/*
+ * A pipe whose reader is stuck must not stop the service: a pipe that says it
+ * has room takes PIPE_BUF bytes without blocking, as long as nobody else
+ * writes in between, which is what the lock is for.  What finds no room is
+ * dropped.
+ */
 void
 log_flush(struct buf *from)
 {
+	static pthread_mutex_t alone = PTHREAD_MUTEX_INITIALIZER;
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 	struct span left = buf_span(from);
 
-	while (left.len) {
-		ssize_t n = write(STDERR_FILENO, left.at, left.len);
+	if (left.len == 0)
+		return;
+	pthread_mutex_lock(&alone);
+	while (left.len && poll(&p, 1, 0) > 0 && (p.revents & POLLOUT)) {
+		ssize_t n = write(STDERR_FILENO, left.at, piece_of(left));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break; /* nobody reads the log: the service goes on */
+			break;
 		left = span_skip(left, (size_t)n);
 	}
+	pthread_mutex_unlock(&alone);
 	buf_clear(from);
 }
 

@@ -33,7 +33,8 @@ struct log_line log_begin(struct buf *to, int64_t time_ms, enum log_level level,
 void log_text(struct log_line *l, const char *name, struct span value);
 void log_number(struct log_line *l, const char *name, int64_t value);
 void log_end(struct log_line *l);
-/* Write out all lines in FROM and empty it.  Never fails the caller. */
+/* Write out all lines in FROM and empty it.  Never fails or blocks the caller:
+ * lines for which a pipe has no room are dropped. */
 void log_flush(struct buf *from);
 
 /*

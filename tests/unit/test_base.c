@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "base/workers.h"
@@ -222,6 +223,25 @@ a_file_gives_settings_and_the_environment_wins(void **state)
 	unlink(path);
 }
 
+/* ---- log ---- */
+
+static void
+a_log_that_nobody_reads_stops_nobody(void **state)
+{
+	int before = dup(STDERR_FILENO);
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	for (int i = 0; i < 5000; i++)
+		log_event(LOG_ERROR, "test", "line %d of far more than a pipe holds", i);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* ---- workers ---- */
 
 static _Atomic int done;
@@ -267,6 +287,7 @@ main(void)
 		cmocka_unit_test(stable_hashes_never_change),
 		cmocka_unit_test(settings_have_defaults_and_bounds),
 		cmocka_unit_test(a_file_gives_settings_and_the_environment_wins),
+		cmocka_unit_test(a_log_that_nobody_reads_stops_nobody),
 		cmocka_unit_test(every_accepted_job_runs_once),
 	};
 
