@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "commands.h"
 #include "db/migrate.h"
+#include "hear.h"
 #include "routes/call.h"
 #include "sql.h"
 #include "web/fcgi.h"
@@ -56,6 +57,8 @@ set_ttls(struct cache *cache, const struct config *c)
 	cache_set_ttl(cache, LESSON_LIST, c->ttl_lesson_list_s * 1000);
 	cache_set_ttl(cache, USER_PROGRESS, c->ttl_user_progress_s * 1000);
 	cache_set_ttl(cache, SESSION_LOOKUP, c->ttl_session_s * 1000);
+	cache_set_ttl(cache, ABSENCE, c->ttl_absent_s * 1000);
+	cache_set_keep(cache, c->grace_s * 1000, c->stale_s * 1000);
 }
 
 static void
@@ -149,7 +152,8 @@ look_at_database(struct db *db)
 }
 
 static bool
-open_app(struct app *app, const struct config *config, struct cache_policy *policies)
+open_app(struct app *app, const struct config *config, struct cache_policy *policies,
+    struct listener **listener)
 {
 	struct cache_config cc = {
 		.memory_bytes = (size_t)config->memory_bytes,
@@ -157,19 +161,25 @@ open_app(struct app *app, const struct config *config, struct cache_policy *poli
 		.policies = policies,
 		.load_ctx = app,
 		.now_ms = clock_ms,
+		.heard_ms = config->heard_ms,
+		.strict = config->mode == 1,
 	};
 
 	app->config = config;
 	app->db = open_db(config);
 	if (!app->db || !open_remote(config, &app->remote))
 		return false;
+	if (cc.strict && !app->remote) {
+		fputs("pupitre: PUPITRE_MODE=strict needs Redis\n", stderr);
+		return false;
+	}
 	app->workers = workers_start((size_t)config->workers, (size_t)config->queue_limit);
 	app->passwords = password_gate_new((int)config->login_parallel, (int)config->login_wait_ms);
 	cc.workers = app->workers;
 	cc.remote = app->remote;
 	cc.policy_count = call_policies(policies);
 	app->cache = cache_new(&cc);
-	return app->workers && app->passwords && app->cache;
+	return app->workers && app->passwords && app->cache && (*listener = hear_start(app));
 }
 
 static void
@@ -205,6 +215,7 @@ serve(struct config *config)
 	static struct cache_policy policies[CACHE_MAX_POLICIES];
 	struct app app = { 0 };
 	struct server *server = NULL;
+	struct listener *listener = NULL;
 	const char *why = NULL;
 	sigset_t waited;
 	int listen_fd = listen_open(config->listen_path, &why);
@@ -215,7 +226,7 @@ serve(struct config *config)
 	}
 	block_signals(&waited);
 	allow_descriptors(config);
-	if (open_app(&app, config, policies)) {
+	if (open_app(&app, config, policies, &listener)) {
 		set_ttls(app.cache, config);
 		look_at_database(app.db);
 		server = start_server(&app, listen_fd);
@@ -231,6 +242,7 @@ serve(struct config *config)
 	}
 	if (app.workers)
 		workers_stop(app.workers);
+	listener_stop(listener);
 	server_free(server);
 	close_app(&app);
 	listen_close(listen_fd, config->listen_path);

@@ -113,6 +113,8 @@ static const char *const how_words[] = {
 	[HOW_LOADED] = "miss",
 	[HOW_NOT_STORED] = "not-stored",
 	[HOW_COLLAPSED] = "collapsed",
+	[HOW_GRACE] = "grace",
+	[HOW_STALE] = "stale",
 };
 
 /* On a worker, or on this reactor when the queue is full. */
@@ -146,7 +148,6 @@ call_ask(struct call *c, int policy, const struct cached *cached, const struct s
 	struct question q;
 
 	*e = NULL;
-	*how = HOW_MEMORY;
 	if (c->landed) {
 		enum step s = take_landing(c, e);
 
@@ -157,8 +158,14 @@ call_ask(struct call *c, int policy, const struct cached *cached, const struct s
 	if (!question_make(&q, &c->rq->arena, policy, cached, st, values))
 		return call_fail(c, BAD_REQUEST, "The parameters are too long.");
 	c->waiter.landed = landed;
-	*how = HOW_MEMORY;
-	return cache_ask(c->app->cache, &q, &c->waiter, e) == ASK_HIT ? NEXT : WAIT;
+	if (cache_ask(c->app->cache, &q, &c->waiter, e, how) == ASK_WAIT)
+		return WAIT;
+	if (!(*e)->absent)
+		return NEXT;
+	entry_release(*e);
+	*e = NULL;
+	c->landing.status = NOT_FOUND;
+	return call_fail(c, NOT_FOUND, NULL);
 }
 
 /* ---- read ---- */
@@ -307,6 +314,8 @@ say_cache_status(struct call *c, const struct entry *e, enum cache_how how)
 		[HOW_LOADED] = "fwd=uri-miss; stored",
 		[HOW_NOT_STORED] = "fwd=uri-miss",
 		[HOW_COLLAPSED] = "fwd=uri-miss; collapsed",
+		[HOW_GRACE] = "hit; detail=grace",
+		[HOW_STALE] = "hit; detail=stale",
 	};
 	char text[96];
 
@@ -348,6 +357,10 @@ answer_status(struct call *c)
 	return DONE;
 }
 
+/* Who has waited longer in the queue is answered 503 and nothing is done: nginx
+ * would have answered for us before the end. */
+#define QUEUED_MAX_MS 5000
+
 static void
 run_handler(struct job *job)
 {
@@ -355,7 +368,10 @@ run_handler(struct job *job)
 	    (struct request *)(void *)((char *)job - offsetof(struct request, job));
 	struct call *c = rq->state;
 
-	c->status = c->route->run(c);
+	if (clock_ms() - job->queued_ms > QUEUED_MAX_MS)
+		c->status = BUSY;
+	else
+		c->status = c->route->run(c);
 	c->landed = true;
 	request_resume(rq);
 }

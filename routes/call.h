@@ -34,9 +34,9 @@ int call_policies(struct cache_policy out[CACHE_MAX_POLICIES]);
 
 /*
  * A write: LOCK (may be NULL) and then ST in one transaction.  Each gives one
- * row with an outcome, a body and the tags to raise.  After the commit, and
- * before this returns, the tags are raised; so they are when the outcome of
- * the commit is unknown.  The answer becomes the body.
+ * row with an outcome and a body; what was changed is asked of the database,
+ * whose triggers know.  After the commit, and before this returns, those tags
+ * are raised.  The answer becomes the body.
  */
 struct sql_call {
 	const struct statement *st;
@@ -50,6 +50,10 @@ struct sql_call {
 		SQL(name), (const struct span[]){ __VA_ARGS__ }, \
 		    (int)(sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span)) \
 	}
+
+/* After its statements ST: commit, raise what the transaction changed, and
+ * say what came of it.  Ends TX. */
+enum status call_commit(struct call *c, struct tx *tx, enum status st) MUST_CHECK;
 
 enum status call_write(
     struct call *c, const struct sql_call *lock, const struct sql_call *write) MUST_CHECK;

@@ -39,11 +39,11 @@ load_row(void *ctx, const void *raw, struct loaded *out)
 	st = db_read(app->db, args->st, params, args->count, row);
 	if (st != OK)
 		return st;
+	out->tags = row->tags;
+	out->tag_count = row->tag_count;
 	if (!row->found || !row->body.at)
 		return NOT_FOUND;
 	out->body = row->body;
-	out->tags = row->tags;
-	out->tag_count = row->tag_count;
 	return OK;
 }
 

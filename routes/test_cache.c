@@ -6,8 +6,11 @@
 #include "routes/handlers.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "sql.h"
 
 #define ANSWER_BYTES 131072
 #define SAMPLES 5
@@ -105,7 +108,13 @@ put_counters(struct buf *b, const struct cache_counters *n)
 	buf_char(b, ',');
 	put_number(b, "misses", n->loads);
 	buf_char(b, ',');
-	put_number(b, "stale", n->refused);
+	put_number(b, "stale", n->stale);
+	buf_char(b, ',');
+	put_number(b, "grace", n->grace);
+	buf_char(b, ',');
+	put_number(b, "refreshes", n->refreshes);
+	buf_char(b, ',');
+	put_number(b, "refused", n->refused);
 	buf_char(b, ',');
 	put_number(b, "notFound", n->not_found);
 	buf_char(b, ',');
@@ -128,6 +137,10 @@ add_counters(struct cache_counters *to, const struct cache_counters *n)
 	to->stored += n->stored;
 	to->refused += n->refused;
 	to->busy += n->busy;
+	to->grace += n->grace;
+	to->stale += n->stale;
+	to->refreshes += n->refreshes;
+	to->absent_hits += n->absent_hits;
 }
 
 static void
@@ -191,6 +204,24 @@ put_redis(struct buf *b, const struct remote_stats *r)
 	put_number(b, "failures", r->failures);
 	buf_char(b, ',');
 	put_number(b, "lastMicroseconds", (uint64_t)r->last_us);
+	buf_char(b, '}');
+}
+
+/* What is heard of changes that others make; "seen" is the first transaction
+ * that may not have been applied yet. */
+static void
+put_listener(struct buf *b, struct cache *cache)
+{
+	struct cache_state state;
+	const char *place;
+
+	cache_read_state(cache, &state);
+	place = strchr(state.bookmark, '/');
+	buf_printf(b, "\"listener\":{\"trusted\":%s,\"databaseDown\":%s,",
+	    state.trusted ? "true" : "false", state.down ? "true" : "false");
+	buf_printf(b, "\"silentMs\":%lld,\"seen\":%lld,", (long long)state.silent_ms,
+	    place ? strtoll(place + 1, NULL, 10) : 0LL);
+	put_number(b, "lost", state.lost);
 	buf_char(b, '}');
 }
 
@@ -259,6 +290,8 @@ put_data(struct buf *b, struct call *c, const struct survey *s, const struct rem
 		put_redis(b, r);
 	}
 	buf_text(b, "},");
+	put_listener(b, cache);
+	buf_char(b, ',');
 	put_prefixes(b, s, counters, count);
 	buf_char(b, ',');
 	put_time(b);
@@ -301,17 +334,53 @@ stats(struct call *c)
 	return answer(c, &b);
 }
 
+/* Told by the outbox, every other instance does the same.  *id is the
+ * transaction that says so, 0 if the database cannot be reached. */
+static enum status
+tell_all(struct call *c, uint64_t *id)
+{
+	struct span all = span_of(TAG_ALL);
+	struct row row = { 0 };
+	struct row mine = { 0 };
+	struct tx *tx;
+	int64_t number = 0;
+	enum status st = tx_begin(c->app->db, &tx);
+
+	*id = 0;
+	if (st != OK)
+		return st;
+	st = tx_run(tx, SQL(outbox_note), &all, 1, &row);
+	if (st == OK)
+		st = tx_run(tx, SQL(outbox_mine), NULL, 0, &mine);
+	if (st == OK && text_number(mine.body, &number))
+		*id = (uint64_t)number;
+	row_free(&row);
+	row_free(&mine);
+	if (st == OK)
+		return tx_commit(tx);
+	tx_abandon(tx);
+	return st;
+}
+
 static enum status
 clear(struct call *c)
 {
+	enum status told;
+	uint64_t id;
 	struct buf b;
 
 	/* GET works for old scripts, but a link on another site must not. */
 	if (c->rq->user.by_cookie && !c->rq->user.operator&& !call_has_proof(c))
 		return FORBIDDEN;
-	if (!cache_clear(c->app->cache)) {
+	told = tell_all(c, &id);
+	if (!cache_clear(c->app->cache, told == OK ? id : 0)) {
 		respond_problem(c->rq, UNAVAILABLE,
 		    "Memory is cleared; Redis could not be reached, and what it holds will not be used.");
+		return UNAVAILABLE;
+	}
+	if (told != OK) {
+		respond_problem(c->rq, UNAVAILABLE,
+		    "This instance and Redis are cleared; the database could not be reached to tell the others.");
 		return UNAVAILABLE;
 	}
 	buf_init(&b, 256);

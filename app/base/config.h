@@ -81,6 +81,20 @@ enum setting_reload { FIXED, RELOAD };
 	    RELOAD, "life of somebody's progress") \
 	X(ttl_session_s, "PUPITRE_TTL_SESSION_S", NUMBER, "s", "300", 1, 86400, RELOAD, \
 	    "life of a session that was looked up") \
+	X(ttl_absent_s, "PUPITRE_TTL_ABSENT_S", NUMBER, "s", "15", 1, 3600, RELOAD, \
+	    "life of the knowledge that there is no such course or lesson") \
+	X(grace_s, "PUPITRE_GRACE_S", NUMBER, "s", "30", 0, 86400, RELOAD, \
+	    "an entry whose life has ended is served this long while it is refreshed") \
+	X(stale_s, "PUPITRE_STALE_S", NUMBER, "s", "3600", 0, 86400, RELOAD, \
+	    "... and this long while PostgreSQL is down, marked as stale") \
+	X(mode, "PUPITRE_MODE", CHOICE, "bounded strict", "bounded", 0, 0, FIXED, \
+	    "with several instances: others' writes show within ms, or at once") \
+	X(heard_ms, "PUPITRE_HEARD_MS", NUMBER, "ms", "1000", 100, 60000, FIXED, \
+	    "the cache is trusted no longer without word from PostgreSQL") \
+	X(outbox_keep_s, "PUPITRE_OUTBOX_KEEP_S", NUMBER, "s", "3600", 10, 604800, FIXED, \
+	    "changes are kept this long for who was away") \
+	X(outbox_rows, "PUPITRE_OUTBOX_ROWS", NUMBER, "rows", "100000", 100, 10000000, FIXED, \
+	    "... and no more of them than this") \
 	X(identity, "PUPITRE_IDENTITY", CHOICE, "session gateway", "session", 0, 0, FIXED, \
 	    "who says who calls: our sessions, or AUTH_USER_ID from nginx") \
 	X(session_days, "PUPITRE_SESSION_DAYS", NUMBER, "days", "30", 1, 3650, FIXED, \

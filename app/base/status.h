@@ -23,8 +23,10 @@
 	X(BUSY, 503, "busy", "Too much at once; try again in a moment.") \
 	X(UNAVAILABLE, 503, "unavailable", \
 	    "The database cannot be reached; try again in a moment.") \
+	X(NOT_SHARED, 503, "not_shared", \
+	    "Nothing was saved: Redis, which all instances share, does not answer.") \
 	X(UNKNOWN_OUTCOME, 503, "unknown_outcome", \
-	    "The connection was lost while saving; look before you repeat.")
+	    "It may have been saved, or not; look before you repeat.")
 
 enum status {
 #define X(name, code, word, text) name,

@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 struct workers {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
@@ -91,6 +93,7 @@ workers_submit(struct workers *w, struct job *job)
 	bool fits;
 
 	job->next = NULL;
+	job->queued_ms = clock_ms();
 	pthread_mutex_lock(&w->lock);
 	fits = w->stats.queue_length < w->queue_limit && !w->ending;
 	if (!fits) {

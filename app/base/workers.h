@@ -15,6 +15,7 @@ struct workers;
 struct job {
 	struct job *next;
 	void (*run)(struct job *self);
+	int64_t queued_ms; /* clock_ms() when it was submitted */
 };
 
 struct workers_stats {

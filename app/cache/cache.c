@@ -1,78 +1,52 @@
 /*
- * The one place where the rule of design section 4 is applied end to end:
+ * The one place where the rule of design section 4 is applied from end to end,
+ * together with fly.c:
  *
- *   - the number is read before the load begins (land_flight's LOADED),
+ *   - the number is read before the load begins (fly.c),
  *   - an entry is stored only if none of its tags was raised since, and
  *     given only while that holds (memory.c),
  *   - a raise goes to Redis first and to memory second,
  *   - who asked after a raise is never answered from a load that began
- *     before it (may_have).
+ *     before it (fly.c),
+ *   - nothing is given as fresh when too long nothing was heard of what
+ *     others change.
  *
- * No lock of its own: memory, flights and remote have theirs.
+ * No lock on the way of a request: memory, flights and remote have theirs.
  */
 #include "cache/cache.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
-#include "base/random.h"
-#include "cache/flight.h"
-#include "cache/pack.h"
+#include "base/log.h"
+#include "cache/inner.h"
 
 #define SHARDS 16
-#define ETAG_BYTES (HASH_HEX_BYTES + 4)
-
-struct counters {
-	_Atomic uint64_t memory_hits, redis_hits, loads, collapsed, not_found, failures, stored,
-	    refused, busy;
-} __attribute__((aligned(64)));
-
-/* How many keys a life time may still bring into Redis. */
-struct quota {
-	_Atomic int64_t since_ms;
-	_Atomic int64_t used;
-};
-
-struct cache {
-	struct cache_config config;
-	struct tag_table *tags;
-	struct memory *memory;
-	struct flights *flights;
-	_Atomic int64_t ttl_ms[TTL_CLASSES];
-	_Atomic uint64_t raises;
-	struct quota quota;
-	struct counters counters[CACHE_MAX_POLICIES];
-};
-
-/* What one flight brought home. */
-struct haul {
-	struct landing landing;
-	uint64_t loaded;
-	struct remote_token token;
-};
-
-#define COUNT(c, policy, what) \
-	atomic_fetch_add_explicit(&(c)->counters[policy].what, 1, memory_order_relaxed)
+#define DEFAULT_TTL_MS 300000
+/* More slots than this in one raise are everything. */
+#define RAISE_SLOTS 4096
+#define REFRESH_EVERY_MS 1000
+#define PENDING_AT_ONCE 16
 
 struct cache *
 cache_new(const struct cache_config *config)
 {
 	struct cache *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);
 
-	if (!c || config->policy_count > CACHE_MAX_POLICIES) {
+	if (!c || config->policy_count > CACHE_MAX_POLICIES ||
+	    (config->strict && !config->remote)) {
 		free(c);
 		return NULL;
 	}
 	memset(c, 0, sizeof(*c));
 	c->config = *config;
+	pthread_mutex_init(&c->lock, NULL);
 	c->tags = calloc(1, sizeof(*c->tags));
 	c->flights = flights_new();
 	if (c->tags)
 		c->memory = memory_new(config->memory_bytes, SHARDS, c->tags);
 	for (int i = 0; i < TTL_CLASSES; i++)
-		atomic_store(&c->ttl_ms[i], 300000);
+		atomic_store(&c->ttl_ms[i], DEFAULT_TTL_MS);
 	if (c->memory && c->flights)
 		return c;
 	cache_free(c);
@@ -86,6 +60,7 @@ cache_free(struct cache *c)
 		return;
 	memory_free(c->memory);
 	flights_free(c->flights);
+	pthread_mutex_destroy(&c->lock);
 	free(c->tags);
 	free(c);
 }
@@ -96,72 +71,126 @@ cache_set_ttl(struct cache *c, enum ttl_class ttl, int64_t ms)
 	atomic_store(&c->ttl_ms[ttl], ms);
 }
 
-/* Up to a tenth shorter, so that keys made together do not end together. */
-static int64_t
-ttl_of(struct cache *c, int policy)
+void
+cache_set_keep(struct cache *c, int64_t grace_ms, int64_t stale_ms)
 {
-	int64_t ms = atomic_load(&c->ttl_ms[c->config.policies[policy].ttl]);
+	atomic_store(&c->grace_ms, grace_ms);
+	atomic_store(&c->stale_ms, stale_ms > grace_ms ? stale_ms : grace_ms);
+}
 
-	return ms - (int64_t)random_below((uint32_t)(ms / 10 + 1));
+bool
+cache_is_strict(const struct cache *c)
+{
+	return c->config.strict;
+}
+
+/* ---- what may be given ---- */
+
+bool
+cache_trusts(struct cache *c)
+{
+	return c->config.heard_ms == 0 ||
+	    rule_trusted(atomic_load(&c->heard_at_ms), c->config.now_ms(), c->config.heard_ms);
+}
+
+enum serve
+cache_judge(struct cache *c, const struct entry *e)
+{
+	struct rule_life life = {
+		.made_ms = e->made_ms,
+		.expires_ms = e->expires_ms,
+		.grace_ms = e->absent ? 0 : atomic_load(&c->grace_ms),
+		.stale_ms = atomic_load(&c->stale_ms),
+	};
+
+	return rule_serve(&life, c->config.now_ms(), cache_trusts(c), atomic_load(&c->down));
+}
+
+struct entry *
+cache_peek(struct cache *c, struct span key)
+{
+	return memory_get(c->memory, key, c->config.now_ms());
 }
 
 /* ---- asking ---- */
 
+/* One that may be given as it is, from memory alone. */
 static struct entry *
-peek(void *ctx, struct span key)
+peek_good(void *ctx, struct span key)
 {
 	struct cache *c = ctx;
+	struct entry *e = c->config.strict ? NULL : cache_peek(c, key);
 
-	return memory_get(c->memory, key, c->config.now_ms());
-}
-
-static void run_flight(struct job *job);
-
-static void
-give(struct waiter *w, const struct landing *landing)
-{
-	if (landing->entry)
-		entry_hold(landing->entry);
-	w->landed(w, landing);
-}
-
-static void
-give_all(struct waiter *w, const struct landing *landing)
-{
-	while (w) {
-		struct waiter *next = w->next;
-
-		give(w, landing);
-		w = next;
+	if (e && cache_judge(c, e) == SERVE_NO) {
+		entry_release(e);
+		return NULL;
 	}
+	return e;
 }
 
+/* At most one at a time for each entry, and not again at once if it fails. */
 static void
-refuse(struct cache *c, struct flight *f)
+refresh(struct cache *c, const struct question *q, struct entry *e)
 {
-	struct landing busy = { .status = BUSY };
+	int64_t now = c->config.now_ms();
+	int64_t again = atomic_load(&e->refresh_ms);
+	struct flight *made;
 
-	COUNT(c, f->policy, busy);
-	give_all(flight_land(c->flights, f), &busy);
-	flight_free(f);
+	if (now < again ||
+	    !atomic_compare_exchange_strong(&e->refresh_ms, &again, now + REFRESH_EVERY_MS))
+		return;
+	if (flight_join_unseen(c->flights, q, &made) != FLIGHT_MADE)
+		return;
+	made->cache = c;
+	made->refresh = true;
+	made->job.run = flight_run;
+	CACHE_COUNT(c, q->policy, refreshes);
+	if (!workers_submit(c->config.workers, &made->job))
+		flight_refuse(c, made);
+}
+
+static enum cache_answer
+give_hit(struct cache *c, const struct question *q, struct entry *e, enum cache_how *how)
+{
+	*how = HOW_MEMORY;
+	CACHE_COUNT(c, q->policy, memory_hits);
+	if (e->absent)
+		CACHE_COUNT(c, q->policy, absent_hits);
+	switch (cache_judge(c, e)) {
+	case SERVE_REFRESH:
+		refresh(c, q, e);
+		break;
+	case SERVE_GRACE:
+		*how = HOW_GRACE;
+		CACHE_COUNT(c, q->policy, grace);
+		refresh(c, q, e);
+		break;
+	case SERVE_STALE:
+		*how = HOW_STALE;
+		CACHE_COUNT(c, q->policy, stale);
+		break;
+	case SERVE_FRESH:
+	case SERVE_NO: /* it was good a moment ago */
+		break;
+	}
+	return ASK_HIT;
 }
 
 enum cache_answer
-cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct entry **hit)
+cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct entry **hit,
+    enum cache_how *how)
 {
 	struct landing no_memory = { .status = BUSY };
 	struct flight *made;
 
-	*hit = peek(c, q->key);
-	if (*hit) {
-		COUNT(c, q->policy, memory_hits);
-		return ASK_HIT;
-	}
+	*how = HOW_NONE;
+	*hit = peek_good(c, q->key);
+	if (*hit)
+		return give_hit(c, q, *hit, how);
 	w->began = tags_now(c->tags);
-	switch (flight_join(c->flights, q, w, peek, c, &made, hit)) {
+	switch (flight_join(c->flights, q, w, peek_good, c, &made, hit)) {
 	case FLIGHT_HIT:
-		COUNT(c, q->policy, memory_hits);
-		return ASK_HIT;
+		return give_hit(c, q, *hit, how);
 	case FLIGHT_JOINED:
 		return ASK_WAIT;
 	case FLIGHT_NO_MEMORY:
@@ -171,258 +200,211 @@ cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct en
 		break;
 	}
 	made->cache = c;
-	made->job.run = run_flight;
+	made->job.run = flight_run;
 	if (!workers_submit(c->config.workers, &made->job))
-		refuse(c, made);
+		flight_refuse(c, made);
 	return ASK_WAIT;
-}
-
-/* ---- the flight, on a worker ---- */
-
-static struct entry *
-entry_from_remote(
-    struct cache *c, const struct flight *f, const struct remote_value *v, uint64_t loaded)
-{
-	int64_t now = c->config.now_ms();
-	struct entry_parts parts = {
-		.key = f->key,
-		.etag = v->etag,
-		.body = v->body,
-		.gzip = v->gzip,
-		.slots = v->slots,
-		.slot_count = v->slot_count,
-		.policy = (uint8_t)f->policy,
-		.loaded = loaded,
-		.made_ms = now,
-		.expires_ms = now + v->ttl_ms,
-	};
-
-	return entry_make(&parts);
-}
-
-static void
-fetch_remote(struct cache *c, const struct flight *f, struct haul *h)
-{
-	struct remote_value value = { 0 };
-	int64_t began = clock_us();
-
-	if (remote_get(c->config.remote, f->key, &h->token, &value) == REMOTE_HIT) {
-		h->landing.entry = entry_from_remote(c, f, &value, h->loaded);
-		if (h->landing.entry) {
-			h->landing.how = HOW_REDIS;
-			COUNT(c, f->policy, redis_hits);
-		}
-		remote_value_free(&value);
-	}
-	h->landing.redis_us += clock_us() - began;
-}
-
-static struct entry *
-entry_from_load(struct cache *c, const struct flight *f, const struct loaded *l, uint64_t loaded)
-{
-	char etag[ETAG_BYTES];
-	char digest[HASH_HEX_BYTES];
-	uint16_t slots[TAG_MAX];
-	int64_t now = c->config.now_ms();
-	size_t packed_len = 0;
-	char *packed = pack_gzip(l->body, &packed_len);
-	struct entry_parts parts;
-	struct entry *e;
-
-	hash_hex(l->body, digest);
-	snprintf(etag, sizeof(etag), "W/\"%s\"", digest);
-	parts = (struct entry_parts){
-		.key = f->key,
-		.etag = span_of(etag),
-		.body = packed ? span_make(packed, packed_len) : l->body,
-		.gzip = packed != NULL,
-		.slots = slots,
-		.slot_count = tag_slots(l->tags, l->tag_count, slots),
-		.policy = (uint8_t)f->policy,
-		.loaded = loaded,
-		.made_ms = now,
-		.expires_ms = now + ttl_of(c, f->policy),
-	};
-	e = entry_make(&parts);
-	free(packed);
-	return e;
-}
-
-static void
-load(struct cache *c, const struct flight *f, struct haul *h)
-{
-	struct loaded loaded = { 0 };
-	int64_t began = clock_us();
-
-	COUNT(c, f->policy, loads);
-	h->landing.how = HOW_NOT_STORED;
-	h->landing.status = f->load(c->config.load_ctx, f->args, &loaded);
-	h->landing.load_us = clock_us() - began;
-	if (h->landing.status == OK) {
-		h->landing.entry = entry_from_load(c, f, &loaded, h->loaded);
-		if (!h->landing.entry)
-			h->landing.status = BUSY;
-	}
-	if (loaded.release)
-		loaded.release(loaded.hold);
-	if (h->landing.status == NOT_FOUND)
-		COUNT(c, f->policy, not_found);
-	else if (h->landing.status != OK)
-		COUNT(c, f->policy, failures);
-}
-
-/* What anyone without a session can make up must not fill Redis. */
-static bool
-quota_allows(struct cache *c, int policy)
-{
-	int64_t now = c->config.now_ms();
-	int64_t since = atomic_load(&c->quota.since_ms);
-	int64_t life = atomic_load(&c->ttl_ms[c->config.policies[policy].ttl]);
-
-	if (!c->config.policies[policy].anonymous)
-		return true;
-	if (since == 0 || now - since >= life) {
-		if (atomic_compare_exchange_strong(&c->quota.since_ms, &since, now))
-			atomic_store(&c->quota.used, 0);
-	}
-	return atomic_fetch_add(&c->quota.used, 1) < (int64_t)c->config.anonymous_keys;
-}
-
-static void
-store_remote(struct cache *c, const struct flight *f, struct haul *h)
-{
-	struct entry *e = h->landing.entry;
-	struct remote_value v = {
-		.body = entry_body(e),
-		.gzip = e->gzip,
-		.etag = entry_etag(e),
-		.slots = e->slots,
-		.slot_count = e->slot_count,
-		.ttl_ms = e->expires_ms - e->made_ms,
-	};
-	int64_t began = clock_us();
-
-	if (!h->token.valid || !quota_allows(c, f->policy))
-		return;
-	if (remote_put(c->config.remote, f->key, &h->token, &v,
-		!c->config.policies[f->policy].internal) == REMOTE_REFUSED)
-		COUNT(c, f->policy, refused);
-	h->landing.redis_us += clock_us() - began;
-}
-
-static void
-store(struct cache *c, const struct flight *f, struct haul *h)
-{
-	struct entry *e = h->landing.entry;
-
-	if (e->slot_count == 0)
-		return; /* too many tags to be kept */
-	if (h->landing.how != HOW_REDIS && c->config.remote)
-		store_remote(c, f, h);
-	if (!memory_put(c->memory, e)) {
-		COUNT(c, f->policy, refused);
-		return;
-	}
-	COUNT(c, f->policy, stored);
-	if (h->landing.how == HOW_NOT_STORED)
-		h->landing.how = HOW_LOADED;
-}
-
-/*
- * May W have what a load brought that began at number LOADED?  Yes if nothing
- * was raised between that and its question, or if nothing the entry depends on
- * was raised since.  GOOD was found out after the flight left the table, so it
- * holds for everyone on the list.  A failure or an absence depends on nothing
- * known, so only the first way counts for an absence.
- */
-static bool
-may_have(const struct waiter *w, const struct haul *h, bool good)
-{
-	if (w->began <= h->loaded || good)
-		return true;
-	return h->landing.status != OK && h->landing.status != NOT_FOUND;
-}
-
-/* The last on the list made the flight; the others came along. */
-static void
-land(struct cache *c, struct flight *f, struct haul *h)
-{
-	struct waiter *w = flight_land(c->flights, f);
-	struct entry *e = h->landing.entry;
-	bool good = e && e->slot_count && tags_good(c->tags, e->slots, e->slot_count, h->loaded);
-	struct landing along = { h->landing.status, e, HOW_COLLAPSED, 0, 0 };
-	struct landing again = { .status = OK };
-
-	while (w) {
-		struct waiter *next = w->next;
-
-		if (!may_have(w, h, good))
-			give(w, &again);
-		else if (next)
-			give(w, &along);
-		else
-			give(w, &h->landing);
-		if (next)
-			COUNT(c, f->policy, collapsed);
-		w = next;
-	}
-	entry_release(e);
-}
-
-static void
-run_flight(struct job *job)
-{
-	struct flight *f = (struct flight *)job; /* its first member */
-	struct cache *c = f->cache;
-	struct haul h = { .loaded = tags_now(c->tags) };
-
-	if (c->config.remote)
-		fetch_remote(c, f, &h);
-	if (!h.landing.entry)
-		load(c, f, &h);
-	if (h.landing.entry)
-		store(c, f, &h);
-	land(c, f, &h);
-	flight_free(f);
 }
 
 /* ---- invalidation ---- */
 
-static void
-raise_slots(struct cache *c, const uint16_t *slots, size_t count)
+static int
+by_number(const void *a, const void *b)
 {
-	if (c->config.remote)
-		(void)remote_raise(c->config.remote, slots, count);
-	tags_raise(c->tags, slots, count);
-	atomic_fetch_add(&c->raises, 1);
+	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
 }
 
-void
-cache_raise(struct cache *c, const struct span *tags, size_t count)
+/* The distinct slots of TAGS, into SLOTS; one for everything if they are too
+ * many.  *clears: everything is among them. */
+static size_t
+slots_of(const struct span *tags, size_t count, uint16_t slots[RAISE_SLOTS], bool *clears)
 {
-	uint16_t slots[TAG_MAX];
-	size_t n = 0;
+	size_t kept = 0;
 
-	/* A write that touches more than one raise holds touches everything. */
-	if (count > TAG_MAX) {
-		slots[n++] = tag_slot(span_of(TAG_ALL));
-		count = 0;
+	*clears = count > RAISE_SLOTS;
+	if (*clears) {
+		slots[0] = tag_slot(span_of(TAG_ALL));
+		return 1;
 	}
-	for (size_t i = 0; i < count; i++)
-		slots[n++] = tag_slot(tags[i]);
-	if (n)
-		raise_slots(c, slots, n);
+	for (size_t i = 0; i < count; i++) {
+		slots[i] = tag_slot(tags[i]);
+		*clears |= span_is(tags[i], TAG_ALL);
+	}
+	qsort(slots, count, sizeof(slots[0]), by_number);
+	for (size_t i = 0; i < count; i++) {
+		if (kept == 0 || slots[kept - 1] != slots[i])
+			slots[kept++] = slots[i];
+	}
+	return kept;
+}
+
+static bool
+raise_remote(struct cache *c, uint64_t id, const uint16_t *slots, size_t count)
+{
+	bool confirmed = true;
+
+	if (count > TAG_MAX)
+		id = 0; /* in several calls: none of them is all of it */
+	for (size_t i = 0; c->config.remote && i < count; i += TAG_MAX) {
+		size_t some = count - i < TAG_MAX ? count - i : TAG_MAX;
+
+		confirmed &= remote_raise(c->config.remote, id, slots + i, some);
+	}
+	return confirmed;
+}
+
+static _Atomic uint64_t *
+place_of(struct cache *c, uint64_t id)
+{
+	return &c->raised_ids[id % RAISED_IDS];
 }
 
 bool
-cache_clear(struct cache *c)
+cache_raise(struct cache *c, uint64_t id, const struct span *tags, size_t count)
+{
+	uint16_t slots[RAISE_SLOTS];
+	bool clears;
+	bool confirmed;
+	size_t n;
+
+	if (count == 0 || (id && atomic_load(place_of(c, id)) == id))
+		return true;
+	n = slots_of(tags, count, slots, &clears);
+	confirmed = raise_remote(c, id, slots, n);
+	tags_raise(c->tags, slots, n);
+	if (clears)
+		memory_clear(c->memory);
+	atomic_fetch_add(&c->raises, 1);
+	if (id && confirmed)
+		atomic_store(place_of(c, id), id);
+	return confirmed;
+}
+
+bool
+cache_pend(struct cache *c, uint64_t id, const struct span *tags, size_t count)
+{
+	uint16_t slots[RAISE_SLOTS];
+	bool clears;
+	size_t n;
+
+	if (count == 0)
+		return true;
+	n = slots_of(tags, count, slots, &clears);
+	if (n > TAG_MAX) {
+		slots[0] = tag_slot(span_of(TAG_ALL));
+		n = 1;
+	}
+	return remote_pend(c->config.remote, id, slots, n);
+}
+
+static void
+clear_memory(struct cache *c)
 {
 	uint16_t all = tag_slot(span_of(TAG_ALL));
-	bool confirmed = !c->config.remote || remote_clear(c->config.remote);
 
 	tags_raise(c->tags, &all, 1);
 	memory_clear(c->memory);
+}
+
+bool
+cache_clear(struct cache *c, uint64_t id)
+{
+	bool confirmed = !c->config.remote || remote_clear(c->config.remote);
+
+	clear_memory(c);
+	if (id && confirmed)
+		atomic_store(place_of(c, id), id);
 	return confirmed;
+}
+
+/* ---- who listens ---- */
+
+void
+cache_recall(struct cache *c, char text[REMOTE_BOOKMARK_BYTES])
+{
+	text[0] = '\0';
+	if (c->config.remote)
+		(void)remote_recall(c->config.remote, text);
+}
+
+void
+cache_heard(struct cache *c, int64_t at_ms, const char *text)
+{
+	pthread_mutex_lock(&c->lock);
+	if (strlen(text) < sizeof(c->bookmark))
+		memcpy(c->bookmark, text, strlen(text) + 1);
+	pthread_mutex_unlock(&c->lock);
+	atomic_store(&c->heard_at_ms, at_ms);
+}
+
+void
+cache_lost(struct cache *c)
+{
+	if (c->config.remote)
+		remote_distrust(c->config.remote);
+	clear_memory(c);
+	atomic_fetch_add(&c->lost, 1);
+}
+
+void
+cache_down(struct cache *c, bool down)
+{
+	atomic_store(&c->down, down);
+}
+
+/* For the next who starts; each time, because Redis may have forgotten it. */
+static void
+note_place(struct cache *c)
+{
+	char text[REMOTE_BOOKMARK_BYTES];
+
+	pthread_mutex_lock(&c->lock);
+	memcpy(text, c->bookmark, sizeof(text));
+	pthread_mutex_unlock(&c->lock);
+	if (*text)
+		remote_note(c->config.remote, text);
+}
+
+/* In memory as well: the raise of who died may never come by another way. */
+static void
+end_pending(struct cache *c, const struct remote_pending *p)
+{
+	log_event(LOG_INFO, "pending", "raised for a transaction that was left behind");
+	(void)remote_raise(c->config.remote, p->id, p->slots, p->slot_count);
+	tags_raise(c->tags, p->slots, p->slot_count);
+}
+
+void
+cache_settle(struct cache *c, int64_t age_ms, bool (*runs)(void *ctx, uint64_t id), void *ctx)
+{
+	struct remote_pending found[PENDING_AT_ONCE];
+	size_t count;
+
+	if (!c->config.remote)
+		return;
+	remote_settle(c->config.remote);
+	note_place(c);
+	if (!c->config.strict)
+		return;
+	count = remote_pending(c->config.remote, found, PENDING_AT_ONCE);
+	for (size_t i = 0; i < count; i++) {
+		if (found[i].age_ms > age_ms && !runs(ctx, found[i].id))
+			end_pending(c, &found[i]);
+	}
+}
+
+void
+cache_read_state(struct cache *c, struct cache_state *out)
+{
+	int64_t at = atomic_load(&c->heard_at_ms);
+
+	out->trusted = cache_trusts(c);
+	out->down = atomic_load(&c->down);
+	out->silent_ms = at ? c->config.now_ms() - at : -1;
+	out->lost = atomic_load(&c->lost);
+	pthread_mutex_lock(&c->lock);
+	memcpy(out->bookmark, c->bookmark, sizeof(out->bookmark));
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- statistics ---- */
@@ -431,19 +413,9 @@ void
 cache_read_counters(struct cache *c, struct cache_counters *out)
 {
 	for (int i = 0; i < c->config.policy_count; i++) {
-		struct counters *from = &c->counters[i];
-
-		out[i] = (struct cache_counters){
-			.memory_hits = atomic_load(&from->memory_hits),
-			.redis_hits = atomic_load(&from->redis_hits),
-			.loads = atomic_load(&from->loads),
-			.collapsed = atomic_load(&from->collapsed),
-			.not_found = atomic_load(&from->not_found),
-			.failures = atomic_load(&from->failures),
-			.stored = atomic_load(&from->stored),
-			.refused = atomic_load(&from->refused),
-			.busy = atomic_load(&from->busy),
-		};
+#define X(name) out[i].name = atomic_load(&c->counters[i].name);
+		CACHE_COUNTERS(X)
+#undef X
 	}
 }
 

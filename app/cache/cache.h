@@ -3,10 +3,18 @@
  *
  *   cache_ask()    reactors: a hit at once, or a place on the key's flight
  *   the flight     workers: Redis, then the loader, then store and land
- *   cache_raise()  workers: after a commit and before the answer
+ *   cache_raise()  workers: after a commit and before the answer; and whoever
+ *                  listens for what others have changed
+ *   cache_heard()  whoever listens: the cache is trusted while this goes on
  *
  * It knows no HTTP and no SQL: what is loaded, and how, is the asker's.
  * Whatever Redis does, a question is answered, and the loader runs once.
+ *
+ * Several processes may share one Redis and one source of truth.  Bounded: each
+ * serves from its memory and learns of the others' writes by cache_raise().
+ * Strict: whatever is given is looked up in Redis first, and a write is pending
+ * there before it commits; so nobody ever sees an older answer, but each hit is
+ * a round trip.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
@@ -27,6 +35,7 @@ enum ttl_class {
 	LESSON_LIST,
 	USER_PROGRESS,
 	SESSION_LOOKUP,
+	ABSENCE, /* there is no such thing */
 	TTL_CLASSES
 };
 
@@ -40,7 +49,8 @@ struct cache_policy {
 
 #define CACHE_MAX_POLICIES 64
 
-/* What a loader brings.  RELEASE(HOLD) gives it back. */
+/* What a loader brings.  RELEASE(HOLD) gives it back.  With NOT_FOUND the
+ * tags, if any, are those of the absence. */
 struct loaded {
 	struct span body;
 	const struct span *tags;
@@ -63,7 +73,16 @@ struct question {
 };
 
 /* How an answer came about, for Cache-Status and the log. */
-enum cache_how { HOW_NONE, HOW_MEMORY, HOW_REDIS, HOW_LOADED, HOW_NOT_STORED, HOW_COLLAPSED };
+enum cache_how {
+	HOW_NONE,
+	HOW_MEMORY,
+	HOW_GRACE, /* from memory, its life has ended; it is being refreshed */
+	HOW_REDIS,
+	HOW_LOADED,
+	HOW_NOT_STORED,
+	HOW_COLLAPSED,
+	HOW_STALE, /* the source is down */
+};
 
 struct landing {
 	enum status status;
@@ -78,6 +97,7 @@ struct landing {
 struct waiter {
 	struct waiter *next;
 	uint64_t began; /* the number that was current when it asked */
+	uint32_t joined; /* the step of the flight; see rule.h */
 	void (*landed)(struct waiter *self, const struct landing *landing);
 };
 
@@ -90,6 +110,8 @@ struct cache_config {
 	int policy_count;
 	void *load_ctx;
 	int64_t (*now_ms)(void); /* monotonic */
+	int64_t heard_ms; /* trusted so long after cache_heard(); 0: always */
+	bool strict; /* needs a remote */
 };
 
 /* Keeps the pointers of CONFIG; NULL without memory. */
@@ -99,27 +121,70 @@ void cache_free(struct cache *c);
 /* Any thread, any time. */
 void cache_set_ttl(struct cache *c, enum ttl_class ttl, int64_t ms);
 
+/* Of entries whose life has ended.  Any thread, any time. */
+void cache_set_keep(struct cache *c, int64_t grace_ms, int64_t stale_ms);
+
 enum cache_answer { ASK_HIT, ASK_WAIT };
 
 /*
  * Any thread; never blocks.
- *   ASK_HIT   *hit is the caller's reference
+ *   ASK_HIT   *hit is the caller's reference, *how says where from; it may be
+ *             an absence
  *   ASK_WAIT  w->landed will be called, perhaps before this returns
  */
-enum cache_answer cache_ask(
-    struct cache *c, const struct question *q, struct waiter *w, struct entry **hit);
+enum cache_answer cache_ask(struct cache *c, const struct question *q, struct waiter *w,
+    struct entry **hit, enum cache_how *how);
 
 /*
- * Invalidate everything that depends on one of TAGS: in Redis first, then in
- * memory (the other order would let memory take an old entry from Redis).
- * When it returns, no read that begins now sees an older answer, whether or
- * not Redis could be reached.  Blocks up to the Redis deadline.
+ * Invalidate everything that depends on one of TAGS, changed by the transaction
+ * ID (0: none): in Redis first, then in memory (the other order would let
+ * memory take an old entry from Redis).  When it returns, no read of this
+ * process that begins now sees an older answer, whether or not Redis could be
+ * reached.  What this process has raised already under the same ID is left
+ * alone.  Blocks up to the Redis deadline.
+ * True: Redis confirmed, so that holds for every process in strict mode.
  */
-void cache_raise(struct cache *c, const struct span *tags, size_t count);
+bool cache_raise(struct cache *c, uint64_t id, const struct span *tags, size_t count);
 
-/* Every entry of ours, in both levels.  False: Redis did not confirm; its
- * old entries will not be read all the same. */
-bool cache_clear(struct cache *c);
+/*
+ * Strict mode: the transaction ID, which will touch TAGS, is about to commit.
+ * False: Redis did not take it, so it must not commit.  After true,
+ * cache_raise() with that ID must follow; if this process dies in between,
+ * cache_settle() of any other does it.
+ */
+bool cache_pend(struct cache *c, uint64_t id, const struct span *tags, size_t count);
+bool cache_is_strict(const struct cache *c);
+
+/* Every entry of ours, in both levels, here; ID as above.  False: Redis did
+ * not confirm; its old entries will not be read all the same. */
+bool cache_clear(struct cache *c, uint64_t id);
+
+/* ---- for who listens to the source: one thread ---- */
+
+/* Up to where changes have been raised in Redis, so that it is known from
+ * where to listen on; empty: not known. */
+void cache_recall(struct cache *c, char text[REMOTE_BOOKMARK_BYTES]);
+/* All that was committed before AT_MS (monotonic) has been raised; TEXT is for
+ * the next cache_recall(), of any process. */
+void cache_heard(struct cache *c, int64_t at_ms, const char *text);
+/* Changes were missed: nothing that is stored anywhere is given any more. */
+void cache_lost(struct cache *c);
+/* The source cannot be reached: entries past their life are given, as stale. */
+void cache_down(struct cache *c, bool down);
+/* From time to time: pay what is owed to Redis, and raise what somebody left
+ * pending for longer than AGE_MS unless RUNS says that his transaction may
+ * still commit. */
+void cache_settle(struct cache *c, int64_t age_ms, bool (*runs)(void *ctx, uint64_t id), void *ctx);
+
+struct cache_state {
+	bool trusted;
+	bool down;
+	int64_t silent_ms; /* -1: nothing was heard yet */
+	uint64_t lost;
+	char bookmark[REMOTE_BOOKMARK_BYTES];
+};
+
+void cache_read_state(struct cache *c, struct cache_state *out);
 
 struct cache_counters {
 	uint64_t memory_hits;
@@ -131,6 +196,10 @@ struct cache_counters {
 	uint64_t stored;
 	uint64_t refused; /* a raise came in between: not stored */
 	uint64_t busy;
+	uint64_t grace; /* given after their life, while refreshed */
+	uint64_t stale; /* given while the source was down */
+	uint64_t refreshes;
+	uint64_t absent_hits;
 };
 
 /* Sums since the start; OUT has policy_count elements. */

@@ -38,6 +38,10 @@ entry_make(const struct entry_parts *p)
 	e->loaded = p->loaded;
 	e->made_ms = p->made_ms;
 	e->expires_ms = p->expires_ms;
+	e->gone_ms = p->expires_ms + p->keep_ms;
+	e->absent = p->absent;
+	e->epoch = p->epoch;
+	e->number = p->number;
 	if (p->slot_count)
 		memcpy(e->slots, p->slots, p->slot_count * sizeof(p->slots[0]));
 	at = put(text_of(e), p->key);

@@ -22,6 +22,7 @@ struct entry {
 
 	_Atomic uint32_t refs;
 	bool gzip; /* the body is compressed */
+	bool absent; /* it says that there is nothing */
 	uint8_t policy; /* index into the cache's policies */
 	uint16_t slot_count;
 	uint16_t key_len;
@@ -29,7 +30,12 @@ struct entry {
 	uint32_t body_len;
 	uint64_t loaded; /* the number that was current before its load */
 	int64_t made_ms; /* monotonic */
-	int64_t expires_ms; /* monotonic */
+	int64_t expires_ms; /* monotonic: the end of its life */
+	int64_t gone_ms; /* monotonic: not even as stale any more */
+	_Atomic int64_t refresh_ms; /* monotonic: not refreshed again before */
+	/* As it is known in Redis; epoch 0: it is not. */
+	uint64_t epoch;
+	uint64_t number;
 	uint16_t slots[]; /* then key, etag, body */
 };
 
@@ -44,6 +50,10 @@ struct entry_parts {
 	uint64_t loaded;
 	int64_t made_ms;
 	int64_t expires_ms;
+	int64_t keep_ms; /* behind its life */
+	bool absent;
+	uint64_t epoch;
+	uint64_t number;
 };
 
 /* One malloc, one reference; NULL without memory. */

@@ -92,8 +92,11 @@ join_or_make(
 		l->count++;
 		did = FLIGHT_MADE;
 	}
-	w->next = f->waiters;
-	f->waiters = w;
+	if (w) {
+		w->joined = f->step;
+		w->next = f->waiters;
+		f->waiters = w;
+	}
 	return did;
 }
 
@@ -115,6 +118,32 @@ flight_join(struct flights *all, const struct question *q, struct waiter *w,
 		did = join_or_make(l, q, hash, w, made);
 	pthread_mutex_unlock(&l->lock);
 	return did;
+}
+
+enum flight_join
+flight_join_unseen(struct flights *all, const struct question *q, struct flight **made)
+{
+	uint64_t hash = hash_table(q->key);
+	struct list *l = list_of(all, hash);
+	enum flight_join did;
+
+	*made = NULL;
+	pthread_mutex_lock(&l->lock);
+	did = join_or_make(l, q, hash, NULL, made);
+	pthread_mutex_unlock(&l->lock);
+	return did;
+}
+
+uint32_t
+flight_step(struct flights *all, struct flight *f)
+{
+	struct list *l = list_of(all, f->hash);
+	uint32_t step;
+
+	pthread_mutex_lock(&l->lock);
+	step = ++f->step;
+	pthread_mutex_unlock(&l->lock);
+	return step;
 }
 
 struct waiter *

@@ -16,6 +16,8 @@ struct flight {
 	uint64_t hash;
 	struct span key; /* points into itself */
 	int policy;
+	bool refresh; /* nobody waits for it */
+	uint32_t step; /* under the list's lock */
 	enum status (*load)(void *ctx, const void *args, struct loaded *out);
 	const void *args; /* likewise */
 	struct waiter *waiters;
@@ -36,6 +38,14 @@ enum flight_join { FLIGHT_JOINED, FLIGHT_MADE, FLIGHT_HIT, FLIGHT_NO_MEMORY };
 enum flight_join flight_join(struct flights *all, const struct question *q, struct waiter *w,
     struct entry *(*peek)(void *ctx, struct span key), void *ctx, struct flight **made,
     struct entry **hit);
+
+/* As above for a flight that nobody waits for: FLIGHT_MADE, or FLIGHT_JOINED
+ * when the key is in the air already. */
+enum flight_join flight_join_unseen(
+    struct flights *all, const struct question *q, struct flight **made);
+
+/* Who joins from now on was not there before; returns the new step. */
+uint32_t flight_step(struct flights *all, struct flight *f);
 
 /* Take F off the table: from now on a new question makes a new flight.
  * Returns the list of waiters. */

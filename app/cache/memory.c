@@ -186,7 +186,7 @@ memory_get(struct memory *m, struct span key, int64_t now_ms)
 	pthread_mutex_lock(&s->lock);
 	place = place_of(s, hash, key);
 	e = *place;
-	if (e && now_ms >= e->expires_ms) {
+	if (e && now_ms >= e->gone_ms) {
 		s->stats.expiries++;
 		gone = take_out(s, place);
 	} else if (e && !is_good(m, e)) {

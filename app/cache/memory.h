@@ -3,8 +3,9 @@
  * eviction (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024, section 3).
  * A hit takes one short lock, sets one bit, and copies nothing.
  *
- * An entry is given only while it is in its life and its tags are good; one
- * that is not is dropped on sight.  All functions: any thread, never block
+ * An entry is given only until it is gone and while its tags are good; one that
+ * is not is dropped on sight.  Whether its life has ended is for the caller to
+ * look at.  All functions: any thread, never block
  * beyond a shard's lock.  NOW is monotonic milliseconds.
  */
 #ifndef CACHE_MEMORY_H

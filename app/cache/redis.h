@@ -14,7 +14,7 @@
 struct redis;
 
 #define REDIS_RUN_ID_BYTES 64
-#define REDIS_SCRIPTS 6
+#define REDIS_SCRIPTS 9
 /* Room for a reason to be logged. */
 #define REDIS_WHY_BYTES 160
 

@@ -16,13 +16,11 @@
 #include "cache/remote_pool.h"
 #include "cache/tags.h"
 
-#define SLOTS_TEXT_BYTES (TAG_MAX * 6 + 1)
 #define BODY_BYTES (8u << 20)
 #define ETAG_MIN_BYTES 4
 #define ETAG_MAX_BYTES 64
 #define TTL_MAX_MS (2 * 86400 * (int64_t)1000)
 #define CHECKED_BYTES 16384
-#define EPOCH_BYTES 16
 
 /* ---- opening ---- */
 
@@ -67,8 +65,7 @@ remote_open(const struct remote_config *config, const char **why)
 	r->config.prefix = NULL;
 	pthread_mutex_init(&r->lock, NULL);
 	breaker_init(&r->breaker, config->breaker_failures, config->breaker_ms);
-	random_hex(r->id, EPOCH_BYTES);
-	atomic_store(&r->demanded, 1);
+	random_hex(r->id, sizeof(r->id) / 2);
 	if (furnish(r, config, why))
 		return r;
 	remote_close(r);
@@ -89,35 +86,6 @@ remote_close(struct remote *r)
 }
 
 /* ---- forms ---- */
-
-static struct span
-slots_text(const uint16_t *slots, size_t count, char text[SLOTS_TEXT_BYTES])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < count && i < TAG_MAX; i++)
-		n += (size_t)snprintf(
-		    text + n, SLOTS_TEXT_BYTES - n, i ? ",%u" : "%u", (unsigned)slots[i]);
-	return span_make(text, n);
-}
-
-static size_t
-parse_slots(struct span text, uint16_t slots[TAG_MAX])
-{
-	size_t count = 0;
-
-	while (text.len) {
-		const char *comma = memchr(text.at, ',', text.len);
-		size_t len = comma ? (size_t)(comma - text.at) : text.len;
-		int64_t n;
-
-		if (count == TAG_MAX || !text_number(span_make(text.at, len), &n) || n >= TAG_SLOTS)
-			return 0;
-		slots[count++] = (uint16_t)n;
-		text = span_skip(text, comma ? len + 1 : len);
-	}
-	return count;
-}
 
 /* What a checksum binds together: all that is stored of an entry. */
 struct stored {
@@ -155,6 +123,25 @@ is_sound(struct span etag, struct span body, int64_t ttl_ms)
 	    ttl_ms > 0 && ttl_ms <= TTL_MAX_MS;
 }
 
+/* The epoch is 64 random bits, in hex; 0 is none. */
+static uint64_t
+parse_epoch(struct span text)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t n = 0;
+
+	if (text.len != REMOTE_EPOCH_TEXT - 1)
+		return 0;
+	for (size_t i = 0; i < text.len; i++) {
+		const char *digit = memchr(digits, text.at[i], 16);
+
+		if (!digit)
+			return 0;
+		n = n << 4 | (uint64_t)(digit - digits);
+	}
+	return n;
+}
+
 /* ---- get ---- */
 
 struct hold {
@@ -190,11 +177,14 @@ read_hit(struct span key, const struct reply *reply, struct hold *hold, struct r
 		.body = reply_at(reply, GOT_BODY).text,
 	};
 	char sum[HASH_HEX_BYTES];
+	int64_t number;
 
-	if (ttl.type != REPLY_NUMBER || !is_sound(s.etag, s.body, ttl.number))
+	if (ttl.type != REPLY_NUMBER || !is_sound(s.etag, s.body, ttl.number) ||
+	    !text_number(s.number, &number))
 		return false;
 	checksum(&s, sum);
-	out->slot_count = parse_slots(s.slots, hold->slots);
+	out->number = (uint64_t)number;
+	out->slot_count = remote_parse_slots(s.slots, hold->slots);
 	if (!span_is(reply_at(reply, GOT_SUM).text, sum) || out->slot_count == 0)
 		return false;
 	out->body = s.body;
@@ -212,13 +202,12 @@ read_token(const struct reply *reply, struct remote_token *token)
 	struct reply sequence = reply_at(reply, GOT_SEQ);
 	int64_t n;
 
-	if (epoch.type != REPLY_TEXT || epoch.text.len != sizeof(token->epoch) - 1 ||
-	    sequence.type != REPLY_TEXT || !text_number(sequence.text, &n))
+	if (epoch.type != REPLY_TEXT || sequence.type != REPLY_TEXT ||
+	    !text_number(sequence.text, &n))
 		return;
-	memcpy(token->epoch, epoch.text.at, sizeof(token->epoch) - 1);
-	token->epoch[sizeof(token->epoch) - 1] = '\0';
+	token->epoch = parse_epoch(epoch.text);
 	token->sequence = (uint64_t)n;
-	token->valid = true;
+	token->valid = token->epoch != 0;
 }
 
 static enum remote_result
@@ -230,10 +219,10 @@ take_value(
 	struct hold *hold = hit ? calloc(1, sizeof(*hold)) : NULL;
 
 	/* One that is not whole has a token too: it is to be written over. */
+	read_token(reply, token);
 	if (!hold || !read_hit(key, reply, hold, out)) {
 		free(hold);
 		memset(out, 0, sizeof(*out));
-		read_token(reply, token);
 		return REMOTE_MISS;
 	}
 	hold->reply = *reply;
@@ -245,10 +234,10 @@ take_value(
 enum remote_result
 remote_get(struct remote *r, struct span key, struct remote_token *token, struct remote_value *out)
 {
-	char epoch[2 * EPOCH_BYTES + 1];
+	char epoch[2 * REMOTE_EPOCH_BYTES + 1];
 	char name[REMOTE_KEY_BYTES];
 	struct span keys[3] = { remote_entry_name(r, key, name), r->meta, r->index };
-	struct span args[2] = { { epoch, 2 * EPOCH_BYTES }, key };
+	struct span args[2] = { { epoch, 2 * REMOTE_EPOCH_BYTES }, key };
 	struct reply reply;
 	enum remote_result result;
 
@@ -256,7 +245,7 @@ remote_get(struct remote *r, struct span key, struct remote_token *token, struct
 	memset(out, 0, sizeof(*out));
 	if (keys[0].len == 0)
 		return REMOTE_MISS;
-	random_hex(epoch, EPOCH_BYTES);
+	random_hex(epoch, REMOTE_EPOCH_BYTES);
 	reply = remote_script(r, SCRIPT_GET, keys, 3, args, 2);
 	if (reply.type == REPLY_NONE)
 		return REMOTE_DOWN;
@@ -279,12 +268,12 @@ remote_value_free(struct remote_value *v)
 /* ---- put ---- */
 
 static enum remote_put_result
-send_put(struct remote *r, const struct stored *s, int64_t ttl_ms, bool listed)
+send_put(struct remote *r, const struct stored *s, const struct remote_value *v, bool listed)
 {
 	char name[REMOTE_KEY_BYTES];
 	char ttl[24];
 	char sum[HASH_HEX_BYTES];
-	int ttl_len = snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
+	int ttl_len = snprintf(ttl, sizeof(ttl), "%lld", (long long)v->ttl_ms);
 	struct span keys[3] = { remote_entry_name(r, s->key, name), r->meta, r->index };
 	struct span args[9] = { s->epoch, s->number, s->slots, { ttl, (size_t)ttl_len }, s->gzip,
 		s->etag, s->body, { sum, HASH_HEX_BYTES - 1 }, listed ? s->key : span_of("") };
@@ -305,11 +294,12 @@ enum remote_put_result
 remote_put(struct remote *r, struct span key, const struct remote_token *token,
     const struct remote_value *v, bool listed)
 {
-	char slots[SLOTS_TEXT_BYTES];
+	char slots[REMOTE_SLOTS_TEXT];
+	char epoch[REMOTE_EPOCH_TEXT];
 	char number[24];
 	struct stored s = {
 		.key = key,
-		.epoch = span_of(token->epoch),
+		.epoch = remote_epoch_text(token->epoch, epoch),
 		.gzip = span_of(v->gzip ? "1" : "0"),
 		.etag = v->etag,
 		.body = v->body,
@@ -320,43 +310,6 @@ remote_put(struct remote *r, struct span key, const struct remote_token *token,
 		return REMOTE_NOT_STORED;
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)token->sequence);
 	s.number = span_of(number);
-	s.slots = slots_text(v->slots, v->slot_count, slots);
-	return send_put(r, &s, v->ttl_ms, listed);
-}
-
-/* ---- raise ---- */
-
-static bool
-send_raise(struct remote *r, const uint16_t *slots, size_t count)
-{
-	char epoch[2 * EPOCH_BYTES + 1];
-	char text[SLOTS_TEXT_BYTES];
-	struct span keys[2] = { r->meta, r->index };
-	struct span args[2] = { { epoch, 2 * EPOCH_BYTES }, slots_text(slots, count, text) };
-	struct reply reply;
-	bool confirmed;
-
-	random_hex(epoch, EPOCH_BYTES);
-	reply = remote_script(r, SCRIPT_RAISE, keys, 2, args, 2);
-	confirmed = reply.type == REPLY_NUMBER;
-	reply_free(&reply);
-	return confirmed;
-}
-
-bool
-remote_raise(struct remote *r, const uint16_t *slots, size_t count)
-{
-	bool confirmed = true;
-
-	/* Never more than one call: what is too much touches everything. */
-	if (count > TAG_MAX) {
-		uint16_t all = tag_slot(span_of(TAG_ALL));
-
-		confirmed = send_raise(r, &all, 1);
-	} else if (count) {
-		confirmed = send_raise(r, slots, count);
-	}
-	if (!confirmed)
-		remote_distrust(r);
-	return confirmed;
+	s.slots = remote_slots_text(v->slots, v->slot_count, slots);
+	return send_put(r, &s, v, listed);
 }

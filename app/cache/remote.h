@@ -13,9 +13,16 @@
  *
  * The hash also names the Redis process (its run id) that it was made in: a
  * connection to another process (restart, restored data, promoted replica)
- * begins a new epoch before anything else.  A raise that fails leaves this
- * object distrustful: nothing is read or stored until a new epoch has been
- * set, which every connection attempt then tries first.
+ * begins a new epoch before anything else.  A raise that got no answer is owed:
+ * it is repeated before anything else is said, by whoever speaks next.  One
+ * that Redis refuses, or too many owed, leave this object distrustful: nothing
+ * is read or stored until a new epoch has been set.
+ *
+ * Raises may come twice, from the process that wrote and from all that hear of
+ * it.  They carry the number of the transaction, and what has come already is
+ * not raised again.  A transaction that is about to commit may be pending
+ * (strict mode): nothing that depends on its slots is given or stored until it
+ * has been raised.
  */
 #ifndef CACHE_REMOTE_H
 #define CACHE_REMOTE_H
@@ -41,8 +48,16 @@ struct remote_config {
 /* What was current in Redis before a load began. */
 struct remote_token {
 	bool valid; /* false: do not store */
-	char epoch[33];
+	uint64_t epoch;
 	uint64_t sequence;
+};
+
+/* Of one transaction that was pending when it was asked. */
+struct remote_pending {
+	uint64_t id;
+	int64_t age_ms;
+	uint16_t slots[255];
+	size_t slot_count;
 };
 
 /* A stored answer.  Fields from remote_get() belong to HOLD. */
@@ -53,14 +68,15 @@ struct remote_value {
 	const uint16_t *slots;
 	size_t slot_count;
 	int64_t ttl_ms; /* left */
+	uint64_t number; /* got: what was current before its load */
 	void *hold;
 };
 
 enum remote_result { REMOTE_HIT, REMOTE_MISS, REMOTE_DOWN };
 
 /* NULL, with a word in *WHY, if the URL makes no sense.  Connects to nothing
- * yet.  The first connection of this object begins a new epoch, because
- * nobody knows what an earlier process failed to raise. */
+ * yet.  What an earlier process failed to raise is for the caller to find out
+ * (remote_recall) before he reads. */
 struct remote *remote_open(const struct remote_config *config, const char **why);
 void remote_close(struct remote *r);
 /* The Redis URL that belongs to an Upstash REST URL and token, malloc'd; NULL
@@ -68,7 +84,7 @@ void remote_close(struct remote *r);
 char *remote_url_of_upstash(const char *rest_url, const char *token);
 
 /*
- * One round trip.  On a miss *token is what remote_put() wants.  A value that
+ * One round trip.  *token is what remote_put() wants.  A value that
  * is not whole (checksum over key, slots and body), not of this format, or
  * out of bounds is a miss.
  */
@@ -82,10 +98,32 @@ enum remote_put_result { REMOTE_STORED, REMOTE_REFUSED, REMOTE_NOT_STORED };
 enum remote_put_result remote_put(struct remote *r, struct span key,
     const struct remote_token *token, const struct remote_value *value, bool listed);
 
-/* Take the next number and write it on the slots.  False: Redis did not
- * confirm it; the object is now distrustful, and no old entry will be read
- * through it. */
-bool remote_raise(struct remote *r, const uint16_t *slots, size_t count);
+/* Is what was loaded under TOKEN still good?  HIT: yes; MISS: no. */
+enum remote_result remote_check(
+    struct remote *r, const struct remote_token *token, const uint16_t *slots, size_t count);
+
+/* Take the next number and write it on the slots, and end what is pending of
+ * ID; 0 is nobody's.  False: Redis did not confirm it; it is owed now, and no
+ * old entry will be read through this object. */
+bool remote_raise(struct remote *r, uint64_t id, const uint16_t *slots, size_t count);
+/* Nothing that depends on the slots is given from now on, until remote_raise()
+ * with this ID.  False: not confirmed; it may be so all the same. */
+bool remote_pend(struct remote *r, uint64_t id, const uint16_t *slots, size_t count);
+/* What is pending, into OUT; how many, at most ROOM. */
+size_t remote_pending(struct remote *r, struct remote_pending *out, size_t room);
+
+/* Up to where changes have been raised in Redis, in the words of who keeps
+ * count of them.  False: it does not say, or nothing can be trusted. */
+#define REMOTE_BOOKMARK_BYTES 1024
+bool remote_recall(struct remote *r, char text[REMOTE_BOOKMARK_BYTES]);
+/* Only what has been raised and is not owed may be noted. */
+void remote_note(struct remote *r, const char *text);
+/* Nobody knows what was missed: a new epoch, at the next word. */
+void remote_distrust(struct remote *r);
+/* Nothing is owed, and no new epoch due. */
+bool remote_trusted(const struct remote *r);
+/* Pay what is owed, if anything is. */
+void remote_settle(struct remote *r);
 
 /* A new epoch (all entries are misses at once), then every key of ours is
  * deleted, in batches, by SCAN and UNLINK; other programs' keys stay.

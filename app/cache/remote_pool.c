@@ -6,7 +6,8 @@
 #include "base/log.h"
 #include "base/random.h"
 
-#define EPOCH_BYTES 16
+/* More slots than this are not raised one by one: a new epoch is cheaper. */
+#define OWED_MAX 2000
 #define WORDS_MAX (REMOTE_KEYS_MAX + 16)
 /* The same trouble is said again only after this long. */
 #define COMPLAIN_EVERY_MS 10000
@@ -19,13 +20,61 @@ static const char *const unusable[] = { "NOSCRIPT", "LOADING", "BUSY ", "NOAUTH"
 bool
 remote_trusted(const struct remote *r)
 {
-	return atomic_load(&r->renewed) >= atomic_load(&r->demanded);
+	return atomic_load(&r->renewed) >= atomic_load(&r->demanded) &&
+	    atomic_load(&r->owed_count) == 0;
 }
 
 void
 remote_distrust(struct remote *r)
 {
 	atomic_fetch_add(&r->demanded, 1);
+}
+
+void
+remote_owe(struct remote *r, const uint16_t *slots, size_t count)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bit = UINT64_C(1) << (slots[i] % 64);
+
+		if (r->owed[slots[i] / 64] & bit)
+			continue;
+		r->owed[slots[i] / 64] |= bit;
+		atomic_fetch_add(&r->owed_count, 1);
+	}
+	r->owed_times++;
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* What is owed, into SLOTS; *times says as of when.  How many; more than ROOM
+ * are not listed. */
+static size_t
+owed(struct remote *r, uint16_t *slots, size_t room, uint64_t *times)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&r->lock);
+	*times = r->owed_times;
+	for (size_t i = 0; i < TAG_SLOTS && atomic_load(&r->owed_count) <= room; i++) {
+		if (r->owed[i / 64] >> (i % 64) & 1)
+			slots[n++] = (uint16_t)i;
+	}
+	if (atomic_load(&r->owed_count) > room)
+		n = room + 1;
+	pthread_mutex_unlock(&r->lock);
+	return n;
+}
+
+/* Paid as of TIMES; what was added since is owed still, with the rest. */
+static void
+owe_nothing(struct remote *r, uint64_t times)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->owed_times == times) {
+		memset(r->owed, 0, sizeof(r->owed));
+		atomic_store(&r->owed_count, 0);
+	}
+	pthread_mutex_unlock(&r->lock);
 }
 
 static void
@@ -93,15 +142,15 @@ renew(struct remote *r, struct redis *conn, int64_t until_ms)
 {
 	uint64_t demand = atomic_load(&r->demanded);
 	bool due = atomic_load(&r->renewed) < demand;
-	char epoch[2 * EPOCH_BYTES + 1];
+	char epoch[2 * REMOTE_EPOCH_BYTES + 1];
 	char number[24];
 	struct span words[9] = { SPAN("EVALSHA"), span_of(redis_script_sha(conn, SCRIPT_EPOCH)),
 		SPAN("2"), r->meta, r->index, span_of(redis_run_id(conn)),
-		{ epoch, 2 * EPOCH_BYTES }, span_of(due ? r->id : ""), { number, 0 } };
+		{ epoch, 2 * REMOTE_EPOCH_BYTES }, span_of(due ? r->id : ""), { number, 0 } };
 	struct reply reply;
 	bool fine;
 
-	random_hex(epoch, EPOCH_BYTES);
+	random_hex(epoch, REMOTE_EPOCH_BYTES);
 	words[8].len = (size_t)snprintf(number, sizeof(number), "%llu", (unsigned long long)demand);
 	reply = redis_ask(conn, words, 9, until_ms);
 	fine = reply.type == REPLY_TEXT;
@@ -115,6 +164,59 @@ renew(struct remote *r, struct redis *conn, int64_t until_ms)
 	return fine;
 }
 
+static bool
+raise_owed(
+    struct remote *r, struct redis *conn, const uint16_t *slots, size_t count, int64_t until_ms)
+{
+	char epoch[REMOTE_EPOCH_TEXT];
+	char text[REMOTE_SLOTS_TEXT];
+	struct span words[9] = { SPAN("EVALSHA"), span_of(redis_script_sha(conn, SCRIPT_RAISE)),
+		SPAN("2"), r->meta, r->index, span_of(redis_run_id(conn)),
+		{ epoch, 2 * REMOTE_EPOCH_BYTES }, remote_slots_text(slots, count, text),
+		SPAN("0") };
+	struct reply reply;
+	bool fine;
+
+	random_hex(epoch, REMOTE_EPOCH_BYTES);
+	reply = redis_ask(conn, words, 9, until_ms);
+	fine = reply.type == REPLY_NUMBER;
+	if (reply.type == REPLY_FAULT) {
+		complain(r, reply.text);
+		remote_distrust(r);
+	}
+	reply_free(&reply);
+	return fine;
+}
+
+/*
+ * What a raise that got no answer left behind.  A new epoch pays everything:
+ * whatever was stored before it is a miss.
+ */
+static bool
+settle(struct remote *r, struct redis *conn, int64_t until_ms)
+{
+	uint16_t slots[OWED_MAX + 1];
+	uint64_t times;
+	size_t count = owed(r, slots, OWED_MAX, &times);
+	bool due = atomic_load(&r->renewed) < atomic_load(&r->demanded);
+
+	if (count > OWED_MAX && !due)
+		remote_distrust(r);
+	if (due || count > OWED_MAX) {
+		if (!renew(r, conn, until_ms))
+			return false;
+	} else {
+		for (size_t i = 0; i < count; i += TAG_MAX) {
+			size_t some = count - i < TAG_MAX ? count - i : TAG_MAX;
+
+			if (!raise_owed(r, conn, slots + i, some, until_ms))
+				return false;
+		}
+	}
+	owe_nothing(r, times);
+	return true; /* what was added meanwhile is for the next */
+}
+
 static struct redis *
 open_one(struct remote *r)
 {
@@ -123,6 +225,9 @@ open_one(struct remote *r)
 		[SCRIPT_GET] = script_get,
 		[SCRIPT_PUT] = script_put,
 		[SCRIPT_RAISE] = script_raise,
+		[SCRIPT_PEND] = script_pend,
+		[SCRIPT_CHECK] = script_check,
+		[SCRIPT_NOTE] = script_note,
 		[SCRIPT_SURVEY] = script_survey,
 		[SCRIPT_SIZES] = script_sizes,
 	};
@@ -192,7 +297,7 @@ say_on(struct remote *r, struct redis *conn, const struct call *c, int64_t until
 {
 	struct reply reply = { 0 };
 
-	if (remote_trusted(r) || renew(r, conn, until_ms))
+	if (remote_trusted(r) || settle(r, conn, until_ms))
 		reply = say(conn, c, until_ms);
 	if (reply.type == REPLY_FAULT) {
 		complain(r, reply.text);

@@ -2,11 +2,12 @@
  * Between remote.c and its connections: a small pool, the circuit breaker, and
  * trust.  Any thread but a reactor.
  *
- * Trust: DEMANDED is raised by whatever makes the stored entries doubtful (the
- * start of this object, a raise that was not confirmed).  RENEWED is the
- * demand that was seen before a new epoch was last set for it.  While it lags
- * behind, the first thing said on any connection is a new epoch; a demand
- * that comes while one is being set is not met by it.
+ * Trust: DEMANDED is raised by whatever makes the stored entries doubtful (a
+ * raise that was refused, changes that nobody knows).  RENEWED is the demand
+ * that was seen before a new epoch was last set for it.  While it lags behind,
+ * the first thing said on any connection is a new epoch; a demand that comes
+ * while one is being set is not met by it.  Likewise what is OWED: slots whose
+ * raise got no answer are raised first.
  */
 #ifndef CACHE_REMOTE_POOL_H
 #define CACHE_REMOTE_POOL_H
@@ -16,10 +17,14 @@
 #include "cache/breaker.h"
 #include "cache/remote.h"
 #include "cache/remote_scripts.h"
+#include "cache/tags.h"
 
 /* Entry keys that one script may be given. */
 #define REMOTE_KEYS_MAX 20
 #define REMOTE_KEY_BYTES 4096
+#define REMOTE_SLOTS_TEXT (TAG_MAX * 6 + 1)
+#define REMOTE_EPOCH_BYTES 8
+#define REMOTE_EPOCH_TEXT (2 * REMOTE_EPOCH_BYTES + 1)
 
 struct remote {
 	struct remote_config config;
@@ -34,7 +39,10 @@ struct remote {
 	_Atomic uint64_t calls, failures, epochs;
 	_Atomic int64_t last_us;
 	_Atomic int64_t complained_ms; /* monotonic */
-	pthread_mutex_t lock; /* of the stack of idle connections */
+	_Atomic size_t owed_count;
+	uint64_t owed_times; /* something was added; under the lock, as the next */
+	uint64_t owed[TAG_SLOTS / 64]; /* a bit a slot */
+	pthread_mutex_t lock; /* of what is owed, and the stack of idle connections */
 	int idle_count;
 	struct redis *idle[];
 };
@@ -50,9 +58,14 @@ struct reply remote_script(struct remote *r, enum remote_script script, const st
 /* A plain command, likewise, with WAIT_MS of its own. */
 struct reply remote_command(struct remote *r, const struct span *words, int count, int wait_ms);
 
-bool remote_trusted(const struct remote *r);
-void remote_distrust(struct remote *r);
+/* These slots are to be raised before anything else is said. */
+void remote_owe(struct remote *r, const uint16_t *slots, size_t count);
 
+/* How slots and epochs are written. */
+struct span remote_slots_text(const uint16_t *slots, size_t count, char text[REMOTE_SLOTS_TEXT]);
+/* 0 if it makes no sense. */
+size_t remote_parse_slots(struct span text, uint16_t slots[TAG_MAX]);
+struct span remote_epoch_text(uint64_t epoch, char text[REMOTE_EPOCH_TEXT]);
 /* The name in Redis of the entry of KEY, in TEXT; empty if it is too long. */
 struct span remote_entry_name(const struct remote *r, struct span key, char text[REMOTE_KEY_BYTES]);
 

@@ -5,9 +5,12 @@
  *
  * The hash META has: epoch, run (of the process that it was made in), seq, by
  * and demand (which object had it renewed, and at which demand of its own),
- * and under a slot's number the last number raised on it.  A hash that is not
- * whole, or of another run, is no hash: so a server that turned into a replica
- * under an open connection gives nothing away.
+ * and under a slot's number the last number raised on it, with '!' behind it
+ * while a transaction that touches it is pending.  A hash that is not whole, or
+ * of another run, is no hash: so a server that turned into a replica under an
+ * open connection gives nothing away.
+ * Further: pending ("id:ms:slots;..."), seen (",id,id,": raised of late), and
+ * bookmark (of remote_note).
  *
  * What others may have put under our names (wrong types, wrong values) is
  * deleted when it is in the way.
@@ -22,6 +25,9 @@ enum remote_script {
 	SCRIPT_GET,
 	SCRIPT_PUT,
 	SCRIPT_RAISE,
+	SCRIPT_PEND,
+	SCRIPT_CHECK,
+	SCRIPT_NOTE,
 	SCRIPT_SURVEY,
 	SCRIPT_SIZES
 };
@@ -48,7 +54,7 @@ _Static_assert(SCRIPT_SIZES + 1 == REDIS_SCRIPTS, "redis.h holds them all");
 	"  return renew(meta, index, run, epoch, '', '0')\n" \
 	"end\n"
 
-/* Has one of SLOTS ("1,2,3") a number later than N? */
+/* Has one of SLOTS ("1,2,3") a number later than N, or something pending? */
 #define LUA_LATER \
 	"local function later(meta, text, n)\n" \
 	"  local slots = {}\n" \
@@ -86,7 +92,7 @@ static const char script_get[] = LUA_CURRENT LUA_LATER
     "  redis.pcall('ZREM', KEYS[3], ARGV[3])\n"
     "  return {0, m[1], m[2]}\n"
     "end\n"
-    "return {1, m[1], m[2], redis.call('PTTL', KEYS[1]), unpack(e, 2)}\n";
+    "return {1, m[1], m[2], redis.call('PTTL', KEYS[1]), unpack(e, 2, 7)}\n";
 
 /*
  * ENTRY, META, INDEX; run, epoch, number, slots, ttl in ms, gzip, etag, body,
@@ -122,21 +128,83 @@ static const char script_put[] =
 	      "end\n"
 	      "return 1\n";
 
-/* META, INDEX; run, new epoch, slots.  The number. */
-static const char script_raise[] =
-    LUA_CURRENT "current(KEYS[1], KEYS[2], ARGV[1], ARGV[2])\n"
-		"local n = redis.call('HINCRBY', KEYS[1], 'seq', 1)\n"
-		"local words = {}\n"
-		"for s in string.gmatch(ARGV[3], '%d+') do\n"
-		"  words[#words + 1] = s\n"
-		"  words[#words + 1] = n\n"
-		"  if #words == 200 then\n"
-		"    redis.call('HSET', KEYS[1], unpack(words))\n"
-		"    words = {}\n"
-		"  end\n"
-		"end\n"
-		"if #words > 0 then redis.call('HSET', KEYS[1], unpack(words)) end\n"
-		"return n\n";
+/* The pending ones but that of ID, as they are written, and the set of their
+ * slots; whether that of ID was among them. */
+#define LUA_OTHERS \
+	"local function others(meta, id)\n" \
+	"  local kept, slots, found = {}, {}, false\n" \
+	"  local all = redis.call('HGET', meta, 'pending') or ''\n" \
+	"  for item in string.gmatch(all, '[^;]+') do\n" \
+	"    local x, list = string.match(item, '^(%d+):%d+:([%d,]+)$')\n" \
+	"    if x == id then found = true\n" \
+	"    elseif x then\n" \
+	"      kept[#kept + 1] = item\n" \
+	"      for s in string.gmatch(list, '%d+') do slots[s] = true end\n" \
+	"    end\n" \
+	"  end\n" \
+	"  return table.concat(kept, ';'), slots, found\n" \
+	"end\n"
+
+#define LUA_WRITE \
+	"local function write(meta, text, value)\n" \
+	"  local words = {}\n" \
+	"  for s in string.gmatch(text, '%d+') do\n" \
+	"    words[#words + 1] = s\n" \
+	"    words[#words + 1] = value(s)\n" \
+	"    if #words == 200 then\n" \
+	"      redis.call('HSET', meta, unpack(words))\n" \
+	"      words = {}\n" \
+	"    end\n" \
+	"  end\n" \
+	"  if #words > 0 then redis.call('HSET', meta, unpack(words)) end\n" \
+	"end\n"
+
+/* META, INDEX; run, new epoch, slots, id ("0": nobody's).  The number, or 0
+ * if that id has been raised before. */
+static const char script_raise[] = LUA_CURRENT LUA_OTHERS LUA_WRITE
+    "current(KEYS[1], KEYS[2], ARGV[1], ARGV[2])\n"
+    "local id = ARGV[4]\n"
+    "local kept, held, found = others(KEYS[1], id)\n"
+    "if id ~= '0' then\n"
+    "  local seen = redis.call('HGET', KEYS[1], 'seen') or ','\n"
+    "  if not found and string.find(seen, ',' .. id .. ',', 1, true) then return 0 end\n"
+    "  if #seen > 2000 then seen = string.match(seen, ',.*', 1000) end\n"
+    "  redis.call('HSET', KEYS[1], 'seen', seen .. id .. ',', 'pending', kept)\n"
+    "end\n"
+    "local n = redis.call('HINCRBY', KEYS[1], 'seq', 1)\n"
+    "write(KEYS[1], ARGV[3], function(s) return held[s] and n .. '!' or n end)\n"
+    "return n\n";
+
+/* META, INDEX; run, new epoch, slots, id.  1; 0 when there are too many. */
+static const char script_pend[] = LUA_CURRENT LUA_OTHERS LUA_WRITE
+    "current(KEYS[1], KEYS[2], ARGV[1], ARGV[2])\n"
+    "local kept = others(KEYS[1], ARGV[4])\n"
+    "if #kept > 100000 then return 0 end\n"
+    "local t = redis.call('TIME')\n"
+    "local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))\n"
+    "local mine = ARGV[4] .. ':' .. now .. ':' .. ARGV[3]\n"
+    "redis.call('HSET', KEYS[1], 'pending', kept == '' and mine or kept .. ';' .. mine)\n"
+    "write(KEYS[1], ARGV[3], function(s)\n"
+    "  local had = string.match(redis.call('HGET', KEYS[1], s) or '', '^%d+')\n"
+    "  return (had or '0') .. '!'\n"
+    "end)\n"
+    "return 1\n";
+
+/* META; run, epoch, number, slots.  1 good, 0 not. */
+static const char script_check[] =
+    LUA_LATER "local m = redis.call('HMGET', KEYS[1], 'epoch', 'run')\n"
+	      "if m[1] ~= ARGV[2] or m[2] ~= ARGV[1] then return 0 end\n"
+	      "return later(KEYS[1], ARGV[4], tonumber(ARGV[3])) and 0 or 1\n";
+
+/* META; run, bookmark or "".  Notes it, if there is a hash to note it in;
+ * {bookmark or "", pending, ms}. */
+static const char script_note[] =
+    "local m = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'bookmark', 'pending')\n"
+    "local t = redis.call('TIME')\n"
+    "local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))\n"
+    "if not m[1] or m[2] ~= ARGV[1] then return {'', '', now} end\n"
+    "if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'bookmark', ARGV[2]) end\n"
+    "return {m[3] or '', m[4] or '', now}\n";
 
 /* INDEX; run.  Forgets some expired ones.  How many are listed, and up to 20
  * of them. */

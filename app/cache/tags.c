@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "cache/rule.h"
 
 uint16_t
 tag_slot(struct span tag)
@@ -86,7 +87,8 @@ grow_to(_Atomic uint64_t *slot, uint64_t number)
 {
 	uint64_t seen = atomic_load(slot);
 
-	while (seen < number && !atomic_compare_exchange_weak(slot, &seen, number))
+	while (
+	    rule_raised(seen, number) != seen && !atomic_compare_exchange_weak(slot, &seen, number))
 		;
 }
 
@@ -104,7 +106,7 @@ bool
 tags_good(struct tag_table *t, const uint16_t *slots, size_t count, uint64_t loaded)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (atomic_load(&t->raised[slots[i]]) > loaded)
+		if (!rule_good(loaded, atomic_load(&t->raised[slots[i]])))
 			return false;
 	}
 	return true;

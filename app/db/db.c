@@ -113,6 +113,12 @@ tx_run(struct tx *tx, const struct statement *st, const struct span *params, int
 	return tx->failed;
 }
 
+bool
+tx_may_repeat(const struct tx *tx)
+{
+	return tx->fault == FAULT_DEADLOCK;
+}
+
 static enum status
 tx_end(struct tx *tx, enum fault fault, enum status st)
 {

@@ -94,6 +94,10 @@ enum status tx_run(struct tx *tx, const struct statement *st, const struct span 
 enum status tx_commit(struct tx *tx) MUST_CHECK;
 void tx_abandon(struct tx *tx);
 
+/* Of one that failed: by a deadlock or a serialization failure, so that the
+ * whole transaction may be tried again. */
+bool tx_may_repeat(const struct tx *tx);
+
 /* Run several statements that take and give nothing, outside the pool and
  * with no statement_timeout: for migrations and demo data.  The server's own
  * words on failure are put into ERROR (NUL-ended, cut to ROOM). */

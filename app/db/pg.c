@@ -644,6 +644,40 @@ pg_script(struct pg *pg, const char *sql, int64_t deadline_ms, char *error, size
 	return f;
 }
 
+/* All that there are; whether there was any. */
+static bool
+take_notifications(PGconn *conn)
+{
+	bool any = false;
+
+	for (PGnotify *n = PQnotifies(conn); n; n = PQnotifies(conn)) {
+		PQfreemem(n);
+		any = true;
+	}
+	return any;
+}
+
+enum fault
+pg_wait(struct pg *pg, int wake_fd, int64_t deadline_ms)
+{
+	while (!take_notifications(pg->conn)) {
+		struct pollfd p[2] = { { .fd = PQsocket(pg->conn), .events = POLLIN },
+			{ .fd = wake_fd, .events = POLLIN } };
+		int64_t left = deadline_ms - clock_ms();
+		int n = left > 0 ? poll(p, 2, left > INT_MAX ? INT_MAX : (int)left) : 0;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || p[0].fd < 0)
+			return FAULT_LOST;
+		if (n == 0 || p[1].revents)
+			return FAULT_LATE;
+		if (!PQconsumeInput(pg->conn) || PQstatus(pg->conn) != CONNECTION_OK)
+			return FAULT_LOST;
+	}
+	return FAULT_NONE;
+}
+
 void
 row_free(struct row *r)
 {

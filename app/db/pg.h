@@ -47,6 +47,14 @@ enum fault pg_run(struct pg *pg, const struct statement *st, const struct span *
 /* Run one command without result; any other command tag than TAG is
  * FAULT_WRONG. */
 enum fault pg_command(struct pg *pg, const char *sql, const char *tag, int64_t deadline_ms);
+/*
+ * Wait for a notification, or for WAKE_FD to be readable.
+ *   FAULT_NONE  there was one, perhaps some time ago; all are taken
+ *   FAULT_LATE  none until the deadline, or woken
+ *   FAULT_LOST  the connection has ended
+ */
+enum fault pg_wait(struct pg *pg, int wake_fd, int64_t deadline_ms);
+
 /* Run several; on a fault the server's words are in ERROR. */
 enum fault pg_script(struct pg *pg, const char *sql, int64_t deadline_ms, char *error, size_t room);
 

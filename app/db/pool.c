@@ -382,6 +382,12 @@ pool_connect_alone(struct db *db, enum fault *fault, char *error, size_t room)
 	return NULL;
 }
 
+struct pg *
+pool_connect_beside(struct db *db, int64_t deadline_ms, enum fault *fault, char *error, size_t room)
+{
+	return pg_connect(db->target, deadline_ms, fault, error, room);
+}
+
 int64_t
 pool_deadline_ms(const struct db *db)
 {

@@ -26,6 +26,11 @@ void lease_end(struct db *db, struct lease *lease, enum fault fault);
  * for the caller to close.  NULL as pg_connect(). */
 struct pg *pool_connect_alone(struct db *db, enum fault *fault, char *error, size_t room);
 
+/* The same with the pool's time-outs, and no longer than that: for one who
+ * listens. */
+struct pg *pool_connect_beside(
+    struct db *db, int64_t deadline_ms, enum fault *fault, char *error, size_t room);
+
 /* What a statement may take, the server's time-out and ours behind it. */
 int64_t pool_deadline_ms(const struct db *db);
 void pool_count_read(struct db *db);

@@ -162,7 +162,7 @@ respond_problem(struct request *rq, enum status st, const char *detail)
 	rq->response.status = st;
 	rq->response.content_type = "application/problem+json";
 	rq->response.body = text ? span_make(text, b.len) : span_make("{}", 2);
-	if (st == BUSY || st == UNAVAILABLE || st == TOO_MANY)
+	if (st == BUSY || st == UNAVAILABLE || st == NOT_SHARED || st == TOO_MANY)
 		rq->response.retry_after_s = 1;
 	buf_free(&b);
 }

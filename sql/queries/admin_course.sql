@@ -8,3 +8,6 @@ select '{"course":' || (select row_to_json(item)::text from (
   array['course:' || c.id, 'course:' || c.id || ':users'] as tags
 from "Course" c
 where c.id = $1
+union all
+select null, array['course:' || $1]
+where not exists (select from "Course" where id = $1)

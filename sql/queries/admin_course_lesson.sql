@@ -6,3 +6,6 @@ select '{"lesson":' || (select row_to_json(item)::text from (
   array['lesson:' || l.id] as tags
 from "Lesson" l
 where l.id = $2 and l."courseId" = $1
+union all
+select null, array['lesson:' || $2]
+where not exists (select from "Lesson" where id = $2 and "courseId" = $1)

@@ -17,3 +17,6 @@ from "Course" c, lateral (
   ) item
 ) rows
 where c.id = $1
+union all
+select null, array['course:' || $1]
+where not exists (select from "Course" where id = $1)

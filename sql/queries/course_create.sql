@@ -8,7 +8,5 @@ with made as (
 select 'created' as outcome,
   '{"message":"Course created","course":' || (select row_to_json(item)::text from (
     select id, name, presentation, image, pupitre.iso("createdAt") as "createdAt",
-      "creatorId", state) item) || '}' as body,
-  array['course:' || id, 'creator:' || "creatorId" || ':courses']
-    || case when state = 'PUBLISHED' then array['courses:published'] else '{}' end as tags
+      "creatorId", state) item) || '}' as body
 from made

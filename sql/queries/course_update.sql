@@ -1,9 +1,7 @@
 -- $1 courseId, $2 userId, then what to change, or null:
 -- $3 name, $4 image, $5 presentation, $6 state
 -- After course_lock in the same transaction.
-with old as (
-  select state from "Course" where id = $1
-), made as (
+with made as (
   update "Course"
   set name = coalesce($3, name), image = coalesce($4, image),
     presentation = coalesce($5, presentation),
@@ -16,10 +14,5 @@ select case when made.id is null then 'not_found' else 'ok' end as outcome,
     select row_to_json(item)::text from (
       select made.id, made.name, made.presentation, made.image,
         pupitre.iso(made."createdAt") as "createdAt", made."creatorId", made.state
-    ) item) end || '}' as body,
-  case when made.id is null then '{}' else
-    array['course:' || made.id, 'creator:' || made."creatorId" || ':courses']
-    || case when 'PUBLISHED' in (made.state, old.state) then array['courses:published']
-      else '{}' end
-  end as tags
-from (select) one left join made on true left join old on true
+    ) item) end || '}' as body
+from (select) one left join made on true

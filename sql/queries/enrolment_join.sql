@@ -9,7 +9,5 @@ with course as (
     where "CourseOnUser"."canceledAt" is not null
 )
 select case when course.id is null then 'not_found' else 'ok' end as outcome,
-  '{"success":true,"courseName":' || to_json(course.name) || '}' as body,
-  case when course.id is null then '{}'
-    else array['user:' || $2 || ':courses', 'course:' || course.id || ':users'] end as tags
+  '{"success":true,"courseName":' || to_json(course.name) || '}' as body
 from (select) one left join course on true

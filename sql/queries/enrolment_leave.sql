@@ -7,7 +7,5 @@ with gone as (
   where id = $2 and (state = 'PUBLISHED' or exists (select from gone))
 )
 select case when course.id is null then 'not_found' else 'ok' end as outcome,
-  '{"success":true,"courseName":' || to_json(course.name) || '}' as body,
-  case when course.id is null then '{}'
-    else array['user:' || $1 || ':courses', 'course:' || course.id || ':users'] end as tags
+  '{"success":true,"courseName":' || to_json(course.name) || '}' as body
 from (select) one left join course on true

@@ -12,7 +12,5 @@ with made as (
 select 'created' as outcome,
   '{"message":"Lesson created","lesson":' || (select row_to_json(item)::text from (
     select id, name, rank, content, state, pupitre.iso("createdAt") as "createdAt",
-      "courseId") item) || '}' as body,
-  array['lesson:' || id, 'course:' || "courseId" || ':lessons']
-    || case when state = 'PUBLIC' then array['lessons:public'] else '{}' end as tags
+      "courseId") item) || '}' as body
 from made

@@ -1,9 +1,7 @@
 -- $1 courseId, $2 lessonId, $3 userId, then what to change, or null:
 -- $4 name, $5 content, $6 state, $7 rank
 -- After course_lock in the same transaction.
-with old as (
-  select state from "Lesson" where id = $2 and "courseId" = $1
-), made as (
+with made as (
   update "Lesson" l
   set name = coalesce($4, l.name), content = coalesce($5, l.content),
     state = coalesce($6::text::"LessonState", l.state), rank = coalesce($7, l.rank)
@@ -16,10 +14,5 @@ select case when made.id is null then 'not_found' else 'ok' end as outcome,
     select row_to_json(item)::text from (
       select made.id, made.name, made.rank, made.content, made.state,
         pupitre.iso(made."createdAt") as "createdAt", made."courseId"
-    ) item) end || '}' as body,
-  case when made.id is null then '{}' else
-    array['lesson:' || made.id, 'course:' || made."courseId" || ':lessons']
-    || case when 'PUBLIC' in (made.state, old.state) then array['lessons:public']
-      else '{}' end
-  end as tags
-from (select) one left join made on true left join old on true
+    ) item) end || '}' as body
+from (select) one left join made on true

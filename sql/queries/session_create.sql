@@ -10,4 +10,4 @@ with dead as (
 insert into sessions (id, user_id, session_token, expires, created_at)
 values ($1, $2, $3, to_timestamp($4::bigint / 1000.0) at time zone 'UTC',
   statement_timestamp() at time zone 'UTC')
-returning 'created' as outcome, '{"success":true}' as body, '{}'::text[] as tags
+returning 'created' as outcome, '{"success":true}' as body

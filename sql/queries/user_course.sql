@@ -7,3 +7,6 @@ select '{"course":' || (select row_to_json(item)::text from (
   array['course:' || c.id, 'course:' || c.id || ':users'] as tags
 from "Course" c
 where c.id = $1 and c.state = 'PUBLISHED'
+union all
+select null, array['course:' || $1]
+where not exists (select from "Course" where id = $1 and state = 'PUBLISHED')

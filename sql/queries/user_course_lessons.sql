@@ -23,3 +23,6 @@ from "Course" c, lateral (
   ) item
 ) rows
 where c.id = $1 and c.state = 'PUBLISHED'
+union all
+select null, array['course:' || $1]
+where not exists (select from "Course" where id = $1 and state = 'PUBLISHED')

@@ -24,3 +24,6 @@ from "Course" c, (select count(*) as n from joined) total, (
   ) item
 ) rows
 where c.id = $1
+union all
+select null, array['course:' || $1]
+where not exists (select from "Course" where id = $1)

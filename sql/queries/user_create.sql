@@ -9,6 +9,5 @@ with made as (
   returning id
 )
 select case when made.id is null then 'conflict' else 'created' end as outcome,
-  made.id as body,
-  case when made.id is null then '{}' else array['user:' || made.id] end as tags
+  made.id as body
 from (select) one left join made on true

@@ -4,3 +4,6 @@ select '{"lesson":' || (select row_to_json(item)::text from (
   array['lesson:' || l.id] as tags
 from "Lesson" l
 where l.id = $1 and l.state in ('PUBLIC', 'PUBLISHED')
+union all
+select null, array['lesson:' || $1]
+where not exists (select from "Lesson" where id = $1 and state in ('PUBLIC', 'PUBLISHED'))

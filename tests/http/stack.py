@@ -187,14 +187,36 @@ class Stack:
         connection.autocommit = True
         return connection
 
-    def sql(self, text, *params):
+    def sql(self, text, *params, settle=True):
+        """Run a statement behind the app's back.  If it changes what the app
+        may have cached, wait until the app has heard of it."""
+        changes = text.lstrip()[:6].lower() in ("insert", "update", "delete", "trunca")
+        heard = None
         connection = self.db()
         try:
             with connection.cursor() as cursor:
+                connection.autocommit = not changes
                 cursor.execute(text, params)
-                return cursor.fetchall() if cursor.description else []
+                rows = cursor.fetchall() if cursor.description else []
+                if changes:
+                    cursor.execute("select xid::text from pupitre.outbox"
+                                   " where xid = pg_current_xact_id()")
+                    heard = cursor.fetchone()
+                    connection.commit()
         finally:
             connection.close()
+        if heard and settle:
+            self.settle(int(heard[0]))
+        return rows
+
+    def settle(self, xid):
+        """Until the app has heard of that transaction, if it runs at all."""
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            r = self.get("/api/test/cache?action=stats", self.token)
+            if r.status_code != 200 or r.json()["data"]["listener"]["seen"] > xid:
+                return
+            time.sleep(0.002)
 
     def redis(self):
         path = os.path.join(os.path.realpath(self.run), "redis.sock")

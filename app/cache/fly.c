@@ -1,0 +1,394 @@
+/*
+ * The flight, on a worker: Redis, then the loader, then store and land.
+ *
+ * What is found is shared with all who wait, as far as they may have it: see
+ * land().  In strict mode that is who had joined before Redis was asked
+ * whether it is good, or before its load began; the others ask again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "cache/inner.h"
+#include "cache/pack.h"
+
+#define ETAG_BYTES (HASH_HEX_BYTES + 4)
+/* A job that waited longer is not worth the work: with what it takes itself
+ * (a connection, a statement) nginx would have given up. */
+#define QUEUED_MAX_MS 5000
+
+/* What one flight brings home. */
+struct haul {
+	enum status status;
+	struct entry *entry; /* may be an absence, with NOT_FOUND */
+	enum cache_how how;
+	int64_t redis_us;
+	int64_t load_us;
+	uint64_t loaded;
+	uint32_t verified; /* strict: the step that it was good after */
+	bool kept; /* it is in memory already */
+	struct remote_token token;
+};
+
+/* ---- giving ---- */
+
+static void
+give(struct waiter *w, const struct landing *landing)
+{
+	if (landing->entry)
+		entry_hold(landing->entry);
+	w->landed(w, landing);
+}
+
+void
+flight_refuse(struct cache *c, struct flight *f)
+{
+	struct landing busy = { .status = BUSY };
+	struct waiter *w = flight_land(c->flights, f);
+
+	CACHE_COUNT(c, f->policy, busy);
+	while (w) {
+		struct waiter *next = w->next;
+
+		give(w, &busy);
+		w = next;
+	}
+	flight_free(f);
+}
+
+/* A failure is everybody's.  GOOD was found out after the flight left the
+ * table, so it holds for everyone on the list. */
+static bool
+may_have(const struct cache *c, const struct waiter *w, const struct haul *h, bool good)
+{
+	if (h->status != OK && h->status != NOT_FOUND)
+		return true;
+	if (c->config.strict && !rule_was_there(w->joined, h->verified))
+		return false;
+	return rule_may_share(w->began, h->loaded, good);
+}
+
+/* The last on the list made the flight; the others came along. */
+static void
+land(struct cache *c, struct flight *f, struct haul *h)
+{
+	struct waiter *w = flight_land(c->flights, f);
+	struct entry *e = h->entry;
+	bool good = e && e->slot_count && tags_good(c->tags, e->slots, e->slot_count, h->loaded);
+	struct entry *given = e && !e->absent ? e : NULL;
+	struct landing first = { h->status, given, h->how, h->redis_us, h->load_us };
+	struct landing along = { h->status, given, HOW_COLLAPSED, 0, 0 };
+	struct landing again = { .status = OK };
+
+	if (h->how == HOW_STALE)
+		along.how = HOW_STALE;
+	while (w) {
+		struct waiter *next = w->next;
+
+		if (!may_have(c, w, h, good))
+			give(w, &again);
+		else
+			give(w, next ? &along : &first);
+		if (next)
+			CACHE_COUNT(c, f->policy, collapsed);
+		w = next;
+	}
+	entry_release(e);
+}
+
+/* ---- Redis ---- */
+
+static struct entry *
+entry_from_remote(
+    struct cache *c, const struct flight *f, const struct remote_value *v, const struct haul *h)
+{
+	int64_t now = c->config.now_ms();
+	struct entry_parts parts = {
+		.key = f->key,
+		.etag = v->etag,
+		.body = v->body,
+		.gzip = v->gzip,
+		.slots = v->slots,
+		.slot_count = v->slot_count,
+		.policy = (uint8_t)f->policy,
+		.loaded = h->loaded,
+		.made_ms = now,
+		.expires_ms = now + v->ttl_ms,
+		.keep_ms = atomic_load(&c->stale_ms),
+		.epoch = h->token.epoch,
+		.number = v->number,
+	};
+
+	return entry_make(&parts);
+}
+
+/* How much of its life must be left?  A flight that is to refresh wants more
+ * than what it has. */
+static int64_t
+least_ttl(struct cache *c, const struct flight *f)
+{
+	return f->refresh ? atomic_load(&c->ttl_ms[c->config.policies[f->policy].ttl]) / 5 : 1;
+}
+
+static void
+fetch_remote(struct cache *c, const struct flight *f, struct haul *h, int64_t least_ms)
+{
+	struct remote_value value = { 0 };
+	int64_t began = clock_us();
+
+	if (remote_get(c->config.remote, f->key, &h->token, &value) == REMOTE_HIT) {
+		if (value.ttl_ms >= least_ms)
+			h->entry = entry_from_remote(c, f, &value, h);
+		remote_value_free(&value);
+	}
+	h->redis_us += clock_us() - began;
+	if (!h->entry)
+		return;
+	h->how = HOW_REDIS;
+	CACHE_COUNT(c, f->policy, redis_hits);
+}
+
+/* Strict: an entry of memory that Redis calls good. */
+static void
+check_memory(struct cache *c, const struct flight *f, struct haul *h, bool stale_too)
+{
+	struct entry *e = cache_peek(c, f->key);
+	struct remote_token token;
+	int64_t began = clock_us();
+
+	if (!e)
+		return;
+	token = (struct remote_token){ e->epoch != 0, e->epoch, e->number };
+	if ((stale_too || c->config.now_ms() < e->expires_ms) &&
+	    remote_check(c->config.remote, &token, e->slots, e->slot_count) == REMOTE_HIT) {
+		h->entry = e;
+		h->kept = true;
+		h->how = HOW_MEMORY;
+		h->status = e->absent ? NOT_FOUND : OK;
+		CACHE_COUNT(c, f->policy, memory_hits);
+	} else {
+		entry_release(e);
+	}
+	h->redis_us += clock_us() - began;
+}
+
+/* ---- the loader ---- */
+
+/* Up to a tenth shorter, so that keys made together do not end together. */
+static int64_t
+ttl_of(struct cache *c, enum ttl_class ttl)
+{
+	int64_t ms = atomic_load(&c->ttl_ms[ttl]);
+
+	return ms - (int64_t)random_below((uint32_t)(ms / 10 + 1));
+}
+
+static struct entry *
+entry_from_load(struct cache *c, const struct flight *f, const struct loaded *l, struct haul *h)
+{
+	bool absent = h->status == NOT_FOUND;
+	char etag[ETAG_BYTES];
+	char digest[HASH_HEX_BYTES];
+	uint16_t slots[TAG_MAX];
+	int64_t now = c->config.now_ms();
+	size_t packed_len = 0;
+	char *packed = absent ? NULL : pack_gzip(l->body, &packed_len);
+	struct entry_parts parts;
+	struct entry *e;
+
+	hash_hex(l->body, digest);
+	snprintf(etag, sizeof(etag), "W/\"%s\"", digest);
+	parts = (struct entry_parts){
+		.key = f->key,
+		.etag = span_of(etag),
+		.body = packed ? span_make(packed, packed_len) : l->body,
+		.gzip = packed != NULL,
+		.slots = slots,
+		.slot_count = tag_slots(l->tags, l->tag_count, slots),
+		.policy = (uint8_t)f->policy,
+		.loaded = h->loaded,
+		.made_ms = now,
+		.expires_ms =
+		    now + ttl_of(c, absent ? ABSENCE : c->config.policies[f->policy].ttl),
+		.keep_ms = absent ? 0 : atomic_load(&c->stale_ms),
+		.absent = absent,
+		.epoch = h->token.valid ? h->token.epoch : 0,
+		.number = h->token.sequence,
+	};
+	e = entry_make(&parts);
+	free(packed);
+	return e;
+}
+
+static void
+load(struct cache *c, const struct flight *f, struct haul *h)
+{
+	struct loaded loaded = { .body = { "", 0 } };
+	int64_t began = clock_us();
+
+	CACHE_COUNT(c, f->policy, loads);
+	h->how = HOW_NOT_STORED;
+	h->status = f->load(c->config.load_ctx, f->args, &loaded);
+	h->load_us = clock_us() - began;
+	if (h->status == OK || (h->status == NOT_FOUND && loaded.tag_count)) {
+		h->entry = entry_from_load(c, f, &loaded, h);
+		if (!h->entry && h->status == OK)
+			h->status = BUSY;
+	}
+	if (loaded.release)
+		loaded.release(loaded.hold);
+	if (h->status == NOT_FOUND)
+		CACHE_COUNT(c, f->policy, not_found);
+	else if (h->status != OK)
+		CACHE_COUNT(c, f->policy, failures);
+}
+
+/* The source does not answer: what was never invalidated may be given, as
+ * stale.  In strict mode Redis must say so. */
+static void
+fall_back(struct cache *c, struct flight *f, struct haul *h)
+{
+	bool known = cache_trusts(c) || atomic_load(&c->down);
+
+	if (h->status != UNAVAILABLE && (h->status != BUSY || !known))
+		return;
+	if (c->config.strict) {
+		h->verified = flight_step(c->flights, f);
+		check_memory(c, f, h, true);
+	} else {
+		h->entry = cache_peek(c, f->key);
+		h->kept = h->entry != NULL;
+	}
+	if (!h->entry && c->config.remote)
+		fetch_remote(c, f, h, 1);
+	if (!h->entry)
+		return;
+	h->status = h->entry->absent ? NOT_FOUND : OK;
+	h->how = HOW_STALE;
+	CACHE_COUNT(c, f->policy, stale);
+}
+
+/* ---- storing ---- */
+
+/* What anyone without a session can make up must not fill Redis. */
+static bool
+quota_allows(struct cache *c, int policy)
+{
+	int64_t now = c->config.now_ms();
+	int64_t since = atomic_load(&c->quota.since_ms);
+	int64_t life = atomic_load(&c->ttl_ms[c->config.policies[policy].ttl]);
+
+	if (!c->config.policies[policy].anonymous)
+		return true;
+	if (since == 0 || now - since >= life) {
+		if (atomic_compare_exchange_strong(&c->quota.since_ms, &since, now))
+			atomic_store(&c->quota.used, 0);
+	}
+	return atomic_fetch_add(&c->quota.used, 1) < (int64_t)c->config.anonymous_keys;
+}
+
+static bool
+put_remote(struct cache *c, const struct flight *f, struct haul *h)
+{
+	struct entry *e = h->entry;
+	struct remote_value v = {
+		.body = entry_body(e),
+		.gzip = e->gzip,
+		.etag = entry_etag(e),
+		.slots = e->slots,
+		.slot_count = e->slot_count,
+		.ttl_ms = e->expires_ms - e->made_ms,
+	};
+	enum remote_put_result put = remote_put(c->config.remote, f->key, &h->token, &v,
+	    !c->config.policies[f->policy].internal);
+
+	if (put == REMOTE_REFUSED)
+		CACHE_COUNT(c, f->policy, refused);
+	return put == REMOTE_STORED;
+}
+
+/* In Redis too; an absence is cheap to find out again.  Strict: what Redis
+ * then calls good is so for all who are there now. */
+static void
+store_remote(struct cache *c, struct flight *f, struct haul *h)
+{
+	struct entry *e = h->entry;
+	int64_t began = clock_us();
+	uint32_t step;
+	bool good;
+
+	if (!h->token.valid)
+		return;
+	step = c->config.strict ? flight_step(c->flights, f) : 0;
+	if (!e->absent && quota_allows(c, f->policy))
+		good = put_remote(c, f, h);
+	else
+		good = c->config.strict &&
+		    remote_check(c->config.remote, &h->token, e->slots, e->slot_count) ==
+			REMOTE_HIT;
+	if (good && c->config.strict)
+		h->verified = step;
+	h->redis_us += clock_us() - began;
+}
+
+static void
+store(struct cache *c, struct flight *f, struct haul *h)
+{
+	struct entry *e = h->entry;
+
+	if (e->slot_count == 0 || h->kept)
+		return; /* too many tags to be kept; or it is there */
+	if (h->how == HOW_NOT_STORED && c->config.remote)
+		store_remote(c, f, h);
+	if (!memory_put(c->memory, e)) {
+		CACHE_COUNT(c, f->policy, refused);
+		return;
+	}
+	CACHE_COUNT(c, f->policy, stored);
+	if (h->how == HOW_NOT_STORED)
+		h->how = HOW_LOADED;
+}
+
+/* ---- all of it ---- */
+
+/* What is there already, in either level, while that can be trusted. */
+static void
+look(struct cache *c, struct flight *f, struct haul *h)
+{
+	if (!c->config.remote || !cache_trusts(c))
+		return;
+	if (c->config.strict) {
+		h->verified = flight_step(c->flights, f);
+		if (!f->refresh)
+			check_memory(c, f, h, false);
+	}
+	if (!h->entry)
+		fetch_remote(c, f, h, least_ttl(c, f));
+}
+
+void
+flight_run(struct job *job)
+{
+	struct flight *f = (struct flight *)job; /* its first member */
+	struct cache *c = f->cache;
+	struct haul h = { .loaded = tags_now(c->tags) };
+
+	if (clock_ms() - job->queued_ms > QUEUED_MAX_MS) {
+		flight_refuse(c, f);
+		return;
+	}
+	look(c, f, &h);
+	if (!h.entry) {
+		if (c->config.strict)
+			h.verified = flight_step(c->flights, f);
+		load(c, f, &h);
+		if (!h.entry)
+			fall_back(c, f, &h);
+	}
+	if (h.entry)
+		store(c, f, &h);
+	land(c, f, &h);
+	flight_free(f);
+}

@@ -1,0 +1,312 @@
+#include "db/listener.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "db/pool.h"
+
+#define PAUSE_FIRST_MS 50
+#define PAUSE_LAST_MS 500
+#define PRUNE_EVERY_MS 10000
+#define PRUNE_AGAIN "10000" /* what one prune takes at most: there may be more */
+#define ERROR_BYTES 300
+
+struct listener {
+	struct listener_config config;
+	pthread_t thread;
+	int wake_fd;
+	_Atomic bool ending;
+	/* Of the thread alone. */
+	char bookmark[LISTENER_BOOKMARK_BYTES];
+	int64_t beat_ms; /* not before */
+	int64_t prune_ms;
+	bool alone; /* the pool works, only we cannot connect */
+	bool away; /* said so in the log */
+};
+
+static int
+patience_ms(const struct listener *l)
+{
+	return l->config.heard_ms / 2;
+}
+
+/* ---- what has changed ---- */
+
+/* The number behind the '@' that begins a transaction's tags. */
+static bool
+begins_group(struct span tag, uint64_t *id)
+{
+	int64_t n;
+
+	if (tag.len < 2 || tag.at[0] != '@' || !text_number(span_skip(tag, 1), &n))
+		return false;
+	*id = (uint64_t)n;
+	return true;
+}
+
+static size_t
+count_groups(const struct row *row)
+{
+	size_t groups = 0;
+	uint64_t id;
+
+	for (size_t i = 0; i < row->tag_count; i++)
+		groups += begins_group(row->tags[i], &id);
+	return groups;
+}
+
+/* Too many to be told one by one: all their tags as one. */
+static void
+tell_as_one(struct listener *l, struct row *row)
+{
+	size_t kept = 0;
+	uint64_t id;
+
+	for (size_t i = 0; i < row->tag_count; i++) {
+		if (!begins_group(row->tags[i], &id))
+			row->tags[kept++] = row->tags[i];
+	}
+	l->config.changed(l->config.ctx, 0, row->tags, kept);
+}
+
+static void
+tell(struct listener *l, struct row *row)
+{
+	uint64_t id = 0;
+	uint64_t next;
+	size_t first = 0;
+
+	if (count_groups(row) > LISTENER_GROUPS) {
+		tell_as_one(l, row);
+		return;
+	}
+	for (size_t i = 0; i <= row->tag_count; i++) {
+		bool begins = i < row->tag_count && begins_group(row->tags[i], &next);
+
+		if (i < row->tag_count && !begins)
+			continue;
+		if (i > first)
+			l->config.changed(l->config.ctx, id, row->tags + first, i - first);
+		if (begins)
+			id = next;
+		first = i + 1;
+	}
+}
+
+static enum fault
+look(struct listener *l, struct pg *pg)
+{
+	struct span seen = span_of(l->bookmark);
+	int64_t began = clock_ms();
+	struct row row;
+	enum fault f;
+
+	if (!seen.len)
+		seen.at = NULL;
+	f = pg_run(pg, l->config.read, &seen, 1, began + patience_ms(l), &row);
+	if (f != FAULT_NONE)
+		return f;
+	if (!row.found || row.body.len == 0 || row.body.len >= sizeof(l->bookmark)) {
+		row_free(&row);
+		return FAULT_WRONG;
+	}
+	if (span_is(row.outcome, "ok")) {
+		tell(l, &row);
+	} else {
+		log_event(LOG_INFO, "listener", "what was missed is not known: the cache is empty");
+		l->config.lost(l->config.ctx);
+	}
+	memcpy(l->bookmark, row.body.at, row.body.len);
+	l->bookmark[row.body.len] = '\0';
+	row_free(&row);
+	l->config.heard(l->config.ctx, began, l->bookmark);
+	return FAULT_NONE;
+}
+
+static enum fault
+prune(struct listener *l, struct pg *pg)
+{
+	char keep[16];
+	char rows[24];
+	struct span params[2] = { { keep, 0 }, { rows, 0 } };
+	struct row row;
+	enum fault f;
+
+	if (clock_ms() < l->prune_ms)
+		return FAULT_NONE;
+	l->prune_ms = clock_ms() + PRUNE_EVERY_MS;
+	params[0].len = (size_t)snprintf(keep, sizeof(keep), "%d", l->config.keep_s);
+	params[1].len = (size_t)snprintf(rows, sizeof(rows), "%" PRId64, l->config.rows);
+	f = pg_run(pg, l->config.prune, params, 2, clock_ms() + patience_ms(l), &row);
+	if (f == FAULT_NONE && span_is(row.body, PRUNE_AGAIN))
+		l->prune_ms = 0;
+	row_free(&row);
+	/* It may be too slow just now, or not ours to do. */
+	return fault_meaning(f)->drop ? f : FAULT_NONE;
+}
+
+/* ---- the connection ---- */
+
+static void
+say_away(struct listener *l, const char *why)
+{
+	if (!l->away)
+		log_event(LOG_WARN, "listener", "hears nothing: %s", why);
+	l->away = true;
+}
+
+static void
+say_back(struct listener *l)
+{
+	if (l->away)
+		log_event(LOG_INFO, "listener", "hears again");
+	l->away = false;
+	l->alone = false;
+	l->config.down(l->config.ctx, false);
+}
+
+/* What is to be done now and then, however much is going on. */
+static enum fault
+keep_up(struct listener *l, struct pg *pg)
+{
+	int64_t now = clock_ms();
+
+	if (now < l->beat_ms)
+		return FAULT_NONE;
+	l->beat_ms = now + l->config.heard_ms / 4;
+	l->config.beat(l->config.ctx);
+	return prune(l, pg);
+}
+
+/* Until the connection is lost or the end has come. */
+static void
+listen_on(struct listener *l, struct pg *pg)
+{
+	enum fault f = pg_command(pg, "listen pupitre", "LISTEN", clock_ms() + patience_ms(l));
+
+	if (f == FAULT_NONE)
+		f = look(l, pg);
+	if (f == FAULT_NONE)
+		say_back(l);
+	while (f == FAULT_NONE && !atomic_load(&l->ending)) {
+		f = pg_wait(pg, l->wake_fd, clock_ms() + l->config.heard_ms / 4);
+		if (f == FAULT_NONE || f == FAULT_LATE)
+			f = look(l, pg);
+		if (f == FAULT_NONE)
+			f = keep_up(l, pg);
+	}
+	if (f == FAULT_NONE)
+		return;
+	say_away(l, fault_meaning(f)->word);
+	/* It is there but silent: the pool will find the same, only later. */
+	if (f == FAULT_LATE)
+		l->config.down(l->config.ctx, true);
+}
+
+/*
+ * No connection to be had.  Down is what the pool finds down as well: if it
+ * works, what is loaded is right, and nothing stale need be given.
+ */
+static void
+no_connection(struct listener *l, enum fault f, const char *error)
+{
+	bool there = f == FAULT_CROWDED || f == FAULT_WRONG;
+
+	say_away(l, error);
+	if (!there && !l->alone)
+		l->config.down(l->config.ctx, true);
+	if (!there)
+		there = db_ping(l->config.db) != UNAVAILABLE;
+	l->alone = there;
+	if (there)
+		l->config.down(l->config.ctx, false);
+}
+
+/* Until then, or until the end has come. */
+static void
+pause_for(struct listener *l, int ms)
+{
+	struct pollfd p = { .fd = l->wake_fd, .events = POLLIN };
+
+	(void)poll(&p, 1, ms);
+}
+
+static void *
+run(void *ctx)
+{
+	struct listener *l = ctx;
+	int pause_ms = PAUSE_FIRST_MS;
+
+	l->config.recall(l->config.ctx, l->bookmark);
+	while (!atomic_load(&l->ending)) {
+		char error[ERROR_BYTES];
+		enum fault f;
+		struct pg *pg = pool_connect_beside(
+		    l->config.db, clock_ms() + patience_ms(l), &f, error, sizeof(error));
+
+		if (pg) {
+			pause_ms = PAUSE_FIRST_MS;
+			listen_on(l, pg);
+			pg_close(pg);
+		} else {
+			no_connection(l, f, error);
+		}
+		if (atomic_load(&l->ending))
+			break;
+		pause_for(l, pause_ms);
+		pause_ms = pause_ms * 2 < PAUSE_LAST_MS ? pause_ms * 2 : PAUSE_LAST_MS;
+	}
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+struct listener *
+listener_start(const struct listener_config *config)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	sigset_t all;
+	sigset_t before;
+	int failed;
+
+	if (!l)
+		return NULL;
+	l->config = *config;
+	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = l->wake_fd < 0 || pthread_create(&l->thread, NULL, run, l) != 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!failed)
+		return l;
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	free(l);
+	return NULL;
+}
+
+void
+listener_stop(struct listener *l)
+{
+	uint64_t one = 1;
+
+	if (!l)
+		return;
+	atomic_store(&l->ending, true);
+	/* It can only fail when the counter is full, and then it is awake. */
+	if (write(l->wake_fd, &one, sizeof(one)) < 0)
+		log_event(LOG_DEBUG, "listener", "awake already");
+	pthread_join(l->thread, NULL);
+	close(l->wake_fd);
+	free(l);
+}

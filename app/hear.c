@@ -1,0 +1,104 @@
+#include "hear.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "sql.h"
+
+/* A transaction of ours lasts no longer between its mark and its end; the
+ * database is asked about one that does. */
+#define PENDING_MS 2000
+
+_Static_assert(LISTENER_BOOKMARK_BYTES == REMOTE_BOOKMARK_BYTES, "one bookmark");
+
+static void
+recall(void *ctx, char bookmark[LISTENER_BOOKMARK_BYTES])
+{
+	struct app *app = ctx;
+
+	cache_recall(app->cache, bookmark);
+}
+
+static void
+changed(void *ctx, uint64_t id, const struct span *tags, size_t count)
+{
+	struct app *app = ctx;
+
+	(void)cache_raise(app->cache, id, tags, count);
+}
+
+static void
+lost(void *ctx)
+{
+	struct app *app = ctx;
+
+	cache_lost(app->cache);
+}
+
+static void
+heard(void *ctx, int64_t at_ms, const char *bookmark)
+{
+	struct app *app = ctx;
+
+	cache_heard(app->cache, at_ms, bookmark);
+}
+
+static void
+down(void *ctx, bool is_down)
+{
+	struct app *app = ctx;
+
+	cache_down(app->cache, is_down);
+}
+
+/* May that transaction still commit?  Who cannot be asked may. */
+static bool
+runs(void *ctx, uint64_t id)
+{
+	struct app *app = ctx;
+	char number[24];
+	struct span params[2] = { { number, 0 }, { NULL, 0 } };
+	struct row row = { 0 };
+	bool may = true;
+
+	params[0].len = (size_t)snprintf(number, sizeof(number), "%" PRIu64, id);
+	if (db_read(app->db, SQL(transaction_status), params, 2, &row) == OK)
+		may = span_is(row.body, "in progress");
+	row_free(&row);
+	return may;
+}
+
+static void
+beat(void *ctx)
+{
+	struct app *app = ctx;
+
+	cache_settle(app->cache, PENDING_MS, runs, app);
+}
+
+struct listener *
+hear_start(struct app *app)
+{
+	const struct config *config = app->config;
+	struct listener_config lc = {
+		.db = app->db,
+		.heard_ms = (int)config->heard_ms,
+		.keep_s = (int)config->outbox_keep_s,
+		.rows = config->outbox_rows,
+		.read = SQL(outbox_read),
+		.prune = SQL(outbox_prune),
+		.ctx = app,
+		.recall = recall,
+		.changed = changed,
+		.lost = lost,
+		.heard = heard,
+		.down = down,
+		.beat = beat,
+	};
+	struct listener *l = listener_start(&lc);
+
+	if (!l)
+		log_event(LOG_ERROR, "start", "no thread to listen to the database");
+	return l;
+}
