@@ -117,7 +117,7 @@ raise_tag(struct remote *r, const char *tag)
 {
 	uint16_t slot = tag_slot(span_of(tag));
 
-	return remote_raise(r, &slot, 1);
+	return remote_raise(r, 0, &slot, 1);
 }
 
 /* ---- behaviours ---- */
@@ -190,13 +190,15 @@ lost_metadata_makes_misses_not_lies(void **state)
 }
 
 static void
-a_new_object_believes_nothing(void **state)
+who_missed_changes_believes_nothing(void **state)
 {
 	struct remote *second;
 
 	(void)state;
 	store(remote, "k", "body");
 	second = open_url(getenv("REDIS_URL"));
+	assert_int_equal(look(second, "k"), REMOTE_HIT);
+	remote_distrust(second);
 	assert_int_equal(look(second, "k"), REMOTE_MISS);
 	/* And the first one goes on with the new epoch. */
 	store(remote, "k", "again");
@@ -500,7 +502,7 @@ main(void)
 		T(a_raise_refuses_the_load_that_it_overtook),
 		T(a_raise_makes_entries_misses),
 		T(lost_metadata_makes_misses_not_lies),
-		T(a_new_object_believes_nothing),
+		T(who_missed_changes_believes_nothing),
 		T(garbled_values_are_misses),
 		T(a_value_under_another_key_is_a_miss),
 		T(clearing_takes_ours_and_nobody_elses),

@@ -125,7 +125,7 @@ raise_tag(struct remote *r, const char *tag)
 {
 	uint16_t slot = tag_slot(span_of(tag));
 
-	return remote_raise(r, &slot, 1);
+	return remote_raise(r, 0, &slot, 1);
 }
 
 /* ---- connections ---- */
@@ -369,9 +369,9 @@ more_slots_than_one_raise_holds_touch_everything(void **state)
 
 	(void)state;
 	store(remote, "k");
-	assert_true(remote_raise(remote, many, TAG_MAX));
+	assert_true(remote_raise(remote, 0, many, TAG_MAX));
 	assert_true(is_hit(remote, "k"));
-	assert_true(remote_raise(remote, many, TAG_MAX + 1));
+	assert_true(remote_raise(remote, 0, many, TAG_MAX + 1));
 	assert_false(is_hit(remote, "k"));
 }
 
