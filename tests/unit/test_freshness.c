@@ -83,7 +83,7 @@ take(struct asker *a, struct entry *e)
 	struct span body = entry_body(e);
 
 	a->status = e->absent ? NOT_FOUND : OK;
-	a->version = e->absent ? -1 : (int)strtol(body.at + 1, NULL, 10);
+	a->version = e->absent ? -1 : body.at[1] - '0';
 	entry_release(e);
 }
 
