@@ -17,6 +17,7 @@
 
 #define PAUSE_FIRST_MS 50
 #define PAUSE_LAST_MS 500
+#define PAUSE_WRONG_MS 5000 /* migrations that have not run, rights that are missing */
 #define PRUNE_EVERY_MS 10000
 #define PRUNE_AGAIN "10000" /* what one prune takes at most: there may be more */
 #define ERROR_BYTES 300
@@ -32,6 +33,7 @@ struct listener {
 	int64_t prune_ms;
 	bool alone; /* the pool works, only we cannot connect */
 	bool away; /* said so in the log */
+	int pause_ms; /* before the next attempt */
 };
 
 static int
@@ -188,16 +190,18 @@ keep_up(struct listener *l, struct pg *pg)
 	return prune(l, pg);
 }
 
-/* Until the connection is lost or the end has come. */
-static void
+/* Until the connection is lost or the end has come; how it was lost. */
+static enum fault
 listen_on(struct listener *l, struct pg *pg)
 {
 	enum fault f = pg_command(pg, "listen pupitre", "LISTEN", clock_ms() + patience_ms(l));
 
 	if (f == FAULT_NONE)
 		f = look(l, pg);
-	if (f == FAULT_NONE)
+	if (f == FAULT_NONE) {
 		say_back(l);
+		l->pause_ms = PAUSE_FIRST_MS;
+	}
 	while (f == FAULT_NONE && !atomic_load(&l->ending)) {
 		f = pg_wait(pg, l->wake_fd, clock_ms() + l->config.heard_ms / 4);
 		if (f == FAULT_NONE || f == FAULT_LATE)
@@ -206,11 +210,12 @@ listen_on(struct listener *l, struct pg *pg)
 			f = keep_up(l, pg);
 	}
 	if (f == FAULT_NONE)
-		return;
+		return f;
 	say_away(l, fault_meaning(f)->word);
 	/* It is there but silent: the pool will find the same, only later. */
 	if (f == FAULT_LATE)
 		l->config.down(l->config.ctx, true);
+	return f;
 }
 
 /*
@@ -245,8 +250,8 @@ static void *
 run(void *ctx)
 {
 	struct listener *l = ctx;
-	int pause_ms = PAUSE_FIRST_MS;
 
+	l->pause_ms = PAUSE_FIRST_MS;
 	l->config.recall(l->config.ctx, l->bookmark);
 	while (!atomic_load(&l->ending)) {
 		char error[ERROR_BYTES];
@@ -254,17 +259,15 @@ run(void *ctx)
 		struct pg *pg = pool_connect_beside(
 		    l->config.db, clock_ms() + patience_ms(l), &f, error, sizeof(error));
 
-		if (pg) {
-			pause_ms = PAUSE_FIRST_MS;
-			listen_on(l, pg);
-			pg_close(pg);
-		} else {
+		if (pg)
+			f = listen_on(l, pg);
+		else
 			no_connection(l, f, error);
-		}
+		pg_close(pg);
 		if (atomic_load(&l->ending))
 			break;
-		pause_for(l, pause_ms);
-		pause_ms = pause_ms * 2 < PAUSE_LAST_MS ? pause_ms * 2 : PAUSE_LAST_MS;
+		pause_for(l, f == FAULT_WRONG ? PAUSE_WRONG_MS : l->pause_ms);
+		l->pause_ms = l->pause_ms * 2 < PAUSE_LAST_MS ? l->pause_ms * 2 : PAUSE_LAST_MS;
 	}
 	return NULL;
 }

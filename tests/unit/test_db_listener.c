@@ -508,7 +508,7 @@ who_cannot_listen_but_load_is_not_down(void **state)
 	listener_stop(listener);
 	run_sql("alter table pupitre.outbox_horizon rename to away");
 	start("", 3600);
-	usleep(HEARD_MS * 1000);
+	usleep(HEARD_MS * 1000); /* not to be waited for: it is what does not happen */
 	assert_int_equal(read_record().heard_ms, 0);
 	assert_false(read_record().down);
 	run_sql("alter table pupitre.away rename to outbox_horizon");
