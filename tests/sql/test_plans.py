@@ -4,7 +4,8 @@ import pytest
 
 from database import QUERIES, Database
 
-BIG = {"User", "Course", "Lesson", "CourseOnUser", "LessonOnUser", "sessions", "credential"}
+BIG = {"User", "Course", "Lesson", "CourseOnUser", "LessonOnUser", "sessions", "credential",
+       "outbox"}
 COURSE, LESSON = "demo-course-601", "demo-lesson-601-2"
 STUDENT, ADMIN = "demo-student", "demo-admin"
 
@@ -46,6 +47,11 @@ CALLS = {
     "enrolment_join": [("j-new", STUDENT, COURSE)],
     "enrolment_leave": [(STUDENT, COURSE)],
     "progress_put": [("p-new", STUDENT, LESSON, "COMPLETED")],
+    "outbox_read": [(None,), ("x/50000:50000:",)],
+    "outbox_mine": [()],
+    "outbox_note": [("course:1",)],
+    "outbox_prune": [("3600", "100000")],
+    "transaction_status": [("3", None), ("3", "1")],
 }
 
 
@@ -66,6 +72,8 @@ def large(server_url):
         'crowd-' || i, case when i % 3 = 0 then 'DRAFT' else 'PUBLISHED' end::"CourseState"
       from generate_series(1, 20000) as i""")
     s.sql("update \"Course\" set \"creatorId\" = 'demo-admin' where id = %s", COURSE)
+    s.sql("""insert into pupitre.outbox (xid, tags) select i::text::xid8, '{course:1}'
+      from generate_series(1, 50000) as i on conflict do nothing""")
     s.sql("vacuum analyze")
     yield database
     database.drop()
@@ -88,10 +96,7 @@ def ran(session, name, params):
 
 
 def test_every_statement_is_looked_at():
-    assert set(CALLS) <= set(QUERIES)
-    new = sorted(set(QUERIES) - set(CALLS))
-    if new:
-        pytest.skip(f"no plans looked at, for want of calls: {', '.join(new)}")
+    assert set(CALLS) == set(QUERIES)
 
 
 @pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
