@@ -35,7 +35,7 @@ OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql.o
 TESTS = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 SQL_FILES = $(sort $(wildcard sql/queries/*.sql sql/migrations/*.sql sql/demo/*.sql))
 
-.PHONY: all help up down test unit fuzz asan tsan lint format install uninstall clean FORCE
+.PHONY: all help up down test unit fuzz asan tsan mutants lint format install uninstall clean FORCE
 
 all: $(BUILD)/pupitre ## build .build/release/pupitre
 
@@ -83,6 +83,11 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libpupitre.a
 	@$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
 		$(BUILD)/libpupitre.a -lcmocka $(LIBS)
 
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libpupitre.a
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(BUILD)/libpupitre.a $(LIBS)
+
 unit: $(TESTS:%=$(BUILD)/unit/%) ## build the unit tests (tests/run runs them)
 
 asan: ## build with AddressSanitizer and UBSan, the unit tests too
@@ -102,6 +107,9 @@ fuzz: ## hostile bytes against the gate and libfcgi, FUZZ_S=20 seconds
 
 test: ## set up, run every test, and count
 	tests/run
+
+mutants: ## put faults into a copy of the code, and see each caught
+	tests/mutants
 
 lint: ## style, warnings of two compilers, folder rules
 	tests/run lint

@@ -210,8 +210,7 @@ entry_from_load(struct cache *c, const struct flight *f, const struct loaded *l,
 		.policy = (uint8_t)f->policy,
 		.loaded = h->loaded,
 		.made_ms = now,
-		.expires_ms =
-		    now + ttl_of(c, absent ? ABSENCE : c->config.policies[f->policy].ttl),
+		.expires_ms = now + ttl_of(c, absent ? ABSENCE : c->config.policies[f->policy].ttl),
 		.keep_ms = absent ? 0 : atomic_load(&c->stale_ms),
 		.absent = absent,
 		.epoch = h->token.valid ? h->token.epoch : 0,
@@ -301,8 +300,8 @@ put_remote(struct cache *c, const struct flight *f, struct haul *h)
 		.slot_count = e->slot_count,
 		.ttl_ms = e->expires_ms - e->made_ms,
 	};
-	enum remote_put_result put = remote_put(c->config.remote, f->key, &h->token, &v,
-	    !c->config.policies[f->policy].internal);
+	enum remote_put_result put = remote_put(
+	    c->config.remote, f->key, &h->token, &v, !c->config.policies[f->policy].internal);
 
 	if (put == REMOTE_REFUSED)
 		CACHE_COUNT(c, f->policy, refused);

@@ -49,8 +49,7 @@ remote_epoch_text(uint64_t epoch, char text[REMOTE_EPOCH_TEXT])
 static struct span
 number_text(uint64_t number, char text[24])
 {
-	return span_make(
-	    text, (size_t)snprintf(text, 24, "%llu", (unsigned long long)number));
+	return span_make(text, (size_t)snprintf(text, 24, "%llu", (unsigned long long)number));
 }
 
 enum remote_result
@@ -76,8 +75,8 @@ remote_check(
 
 /* SCRIPT_RAISE or SCRIPT_PEND. */
 static struct reply
-send_tags(struct remote *r, enum remote_script script, uint64_t id, const uint16_t *slots,
-    size_t count)
+send_tags(
+    struct remote *r, enum remote_script script, uint64_t id, const uint16_t *slots, size_t count)
 {
 	char epoch[REMOTE_EPOCH_TEXT];
 	char text[REMOTE_SLOTS_TEXT];
@@ -193,8 +192,8 @@ parse_pending(struct span item, int64_t now_ms, struct remote_pending *out)
 		return false;
 	out->id = (uint64_t)id;
 	out->age_ms = now_ms - ms;
-	out->slot_count = remote_parse_slots(
-	    span_skip(rest, (size_t)(second - rest.at) + 1), out->slots);
+	out->slot_count =
+	    remote_parse_slots(span_skip(rest, (size_t)(second - rest.at) + 1), out->slots);
 	return out->slot_count > 0;
 }
 

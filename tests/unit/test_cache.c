@@ -328,12 +328,15 @@ a_life_ends_within_a_tenth_of_its_class(void **state)
 
 	(void)state;
 	get(&a, "k");
-	atomic_fetch_add(&now, 899);
+	atomic_fetch_add(&now, 809); /* then a refresh may begin */
 	get(&a, "k");
 	assert_int_equal(loader.calls, 1);
-	atomic_fetch_add(&now, 101);
+	atomic_fetch_add(&now, 191);
 	get(&a, "k");
 	assert_int_equal(loader.calls, 2);
+	atomic_fetch_add(&now, 899);
+	get(&a, "k");
+	assert_int_equal(a.landing.how, HOW_MEMORY);
 }
 
 static void

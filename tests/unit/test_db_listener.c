@@ -415,8 +415,10 @@ the_outbox_is_pruned_with_nothing_lost(void **state)
 {
 	char bookmark[LISTENER_BOOKMARK_BYTES];
 	struct span none = { NULL, 0 };
-	static const struct statement rows = { "rows", "select count(*)::text as body"
-		" from pupitre.outbox where $1::text is null", -1 };
+	static const struct statement rows = { "rows",
+		"select count(*)::text as body"
+		" from pupitre.outbox where $1::text is null",
+		-1 };
 	int64_t until;
 	struct row row;
 	bool empty = false;

@@ -161,8 +161,9 @@ static enum cache_answer
 ask(struct asker *a, struct instance *one, int key, struct entry **hit)
 {
 	char name[16];
-	struct question q = { .key = { name, 0 }, .load = load, .args = &key,
-		.args_len = sizeof(key) };
+	struct question q = {
+		.key = { name, 0 }, .load = load, .args = &key, .args_len = sizeof(key)
+	};
 	enum cache_how how;
 
 	q.key.len = (size_t)snprintf(name, sizeof(name), "key:%d", key);
