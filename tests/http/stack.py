@@ -1,9 +1,10 @@
 """The real stack for tests: deploy/stack in a folder and on a port of its own.
 
 A Stack starts and stops PostgreSQL, Redis, the app and nginx, can hurt each of
-them, and knows how to ask and to look behind the scenes.  A SecondApp is one
-more pupitre on the same PostgreSQL and Redis, asked through its own socket.  A
-School makes rows with ids of their own, so tests do not meet.
+them, and knows how to ask and to look behind the scenes.  Stack(INSTANCES=3)
+has the apps app, app2 and app3 behind its nginx; an Instance asks one of them
+through its own socket.  A SecondApp is one more pupitre on the same PostgreSQL
+and Redis that nginx does not know.  A School makes rows with ids of their own, so tests do not meet.
 """
 import itertools
 import json
@@ -54,7 +55,8 @@ def is_alive(pid):
 
 
 class Stack:
-    """One private stack.  `settings` are further PUPITRE_... variables."""
+    """One private stack.  `settings` are deploy/stack's (INSTANCES, REDIS...)
+    and further PUPITRE_... variables."""
 
     running = []
 
@@ -107,11 +109,21 @@ class Stack:
         at = min((text.find(r) for r in REPORTS if r in text), default=-1)
         return text[max(0, at - 500):at + 4000] if at >= 0 else ""
 
+    def apps(self):
+        """The instances' names: app, app2, ..."""
+        count = int(self.settings.get("INSTANCES", 1))
+        return ["app", *(f"app{n}" for n in range(2, count + 1))]
+
+    def instance(self, part):
+        """One of the apps, to be asked without nginx."""
+        return Instance(os.path.join(os.path.realpath(self.run), part + ".sock"))
+
     def app_restart(self, **settings):
-        """Stop the app and start it again, with these settings for good."""
+        """Stop every app and start it again, with these settings for good."""
         self.settings.update({k: str(v) for k, v in settings.items()})
-        self.stack("stop", "app")
-        self.stack("start", "app")
+        for part in self.apps():
+            self.stack("stop", part)
+            self.stack("start", part)
         wait_until(lambda: self.get("/readyz").status_code == 200, 20, "readiness")
 
     def pid(self, part):
@@ -234,11 +246,15 @@ class Stack:
             " and query !~ 'pg_stat_statements'")[0][0])
 
     def log_text(self):
-        try:
-            with open(os.path.join(self.run, "app.log"), errors="replace") as f:
-                return f.read()
-        except FileNotFoundError:
-            return ""
+        """Of every app, one after the other."""
+        text = []
+        for part in self.apps():
+            try:
+                with open(os.path.join(self.run, part + ".log"), errors="replace") as f:
+                    text.append(f.read())
+            except FileNotFoundError:
+                pass
+        return "".join(text)
 
     def log_lines(self, event=None):
         lines = []
@@ -250,13 +266,39 @@ class Stack:
         return lines
 
 
-class SecondApp:
+class Instance:
+    """A pupitre, asked through its socket as nginx would ask."""
+
+    def __init__(self, path):
+        self.socket = path
+
+    def ask(self, method, path, token=None, body=b"", **params):
+        """An fcgi.Answer.  `path` may have a query."""
+        path, _, query = path.partition("?")
+        if query:
+            params["QUERY_STRING"] = query
+        if token:
+            params.update(SESSION_TOKEN=token, SESSION_SOURCE="bearer")
+        if body:
+            params.setdefault("CONTENT_TYPE", "application/json")
+            params["CONTENT_LENGTH"] = str(len(body))
+        connection = fcgi.Connection(self.socket)
+        try:
+            return connection.ask(path, method, body, **params)
+        finally:
+            connection.close()
+
+    def get(self, path, token=None):
+        return self.ask("GET", path, token)
+
+
+class SecondApp(Instance):
     """See Stack.second_app."""
 
     def __init__(self, stack, settings):
         name = f"second-{len(stack.seconds) + 1}"
         run = os.path.realpath(stack.run)
-        self.socket = os.path.join(run, name + ".sock")
+        super().__init__(os.path.join(run, name + ".sock"))
         self.log = os.path.join(run, name + ".log")
         env = {**stack.app_environment(), "PUPITRE_LISTEN": self.socket,
                **{k: str(v) for k, v in settings.items() if v is not None}}
@@ -274,25 +316,6 @@ class SecondApp:
     def _is_ready(self):
         assert self.process.poll() is None, self.log_text()
         return os.path.exists(self.socket) and self.ask("GET", "/readyz").status == 200
-
-    def ask(self, method, path, token=None, body=b"", **params):
-        """As nginx would ask; an fcgi.Answer.  `path` may have a query."""
-        path, _, query = path.partition("?")
-        if query:
-            params["QUERY_STRING"] = query
-        if token:
-            params.update(SESSION_TOKEN=token, SESSION_SOURCE="bearer")
-        if body:
-            params.setdefault("CONTENT_TYPE", "application/json")
-            params["CONTENT_LENGTH"] = str(len(body))
-        connection = fcgi.Connection(self.socket)
-        try:
-            return connection.ask(path, method, body, **params)
-        finally:
-            connection.close()
-
-    def get(self, path, token=None):
-        return self.ask("GET", path, token)
 
     def log_text(self):
         with open(self.log, errors="replace") as f:
