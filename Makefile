@@ -83,6 +83,12 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libpupitre.a
 	@$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
 		$(BUILD)/libpupitre.a -lcmocka $(LIBS)
 
+JUDGE = tests/consistency/judge.c tests/consistency/keys.c tests/consistency/http.c
+$(BUILD)/judge: $(JUDGE) tests/consistency/keys.h tests/consistency/http.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	@$(CC) $(CPPFLAGS_ALL) -Itests/consistency $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(JUDGE) -lpq -lpthread
+
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libpupitre.a
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
