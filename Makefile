@@ -89,6 +89,11 @@ $(BUILD)/judge: $(JUDGE) tests/consistency/keys.h tests/consistency/http.h $(BUI
 	@echo '  CC    $@'
 	@$(CC) $(CPPFLAGS_ALL) -Itests/consistency $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(JUDGE) -lpq -lpthread
 
+$(BUILD)/proxy: tests/faults/proxy.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -lpthread
+
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libpupitre.a
 	@mkdir -p $(@D)
 	@echo '  CC    $@'

@@ -59,8 +59,11 @@ put_one(struct bench *b, int i)
 	struct span name = { key, (size_t)snprintf(key, sizeof(key), "bench:courseId:%d", i) };
 	struct remote_token token;
 	struct remote_value v;
-	struct entry_parts parts = { .key = name, .etag = SPAN("W/\"0123456789abcdef\""),
-		.body = { b->body, BODY_BYTES }, .slots = slots, .loaded = UINT64_MAX,
+	struct entry_parts parts = { .key = name,
+		.etag = SPAN("W/\"0123456789abcdef\""),
+		.body = { b->body, BODY_BYTES },
+		.slots = slots,
+		.loaded = UINT64_MAX,
 		.expires_ms = INT64_MAX / 2 };
 	struct entry *e;
 
@@ -72,8 +75,11 @@ put_one(struct bench *b, int i)
 	entry_release(e);
 	if (remote_get(b->remote, name, &token, &v) == REMOTE_HIT)
 		remote_value_free(&v);
-	v = (struct remote_value){ .body = parts.body, .etag = parts.etag, .slots = slots,
-		.slot_count = parts.slot_count, .ttl_ms = 3600000 };
+	v = (struct remote_value){ .body = parts.body,
+		.etag = parts.etag,
+		.slots = slots,
+		.slot_count = parts.slot_count,
+		.ttl_ms = 3600000 };
 	return remote_put(b->remote, name, &token, &v, false) == REMOTE_STORED;
 }
 
@@ -133,8 +139,10 @@ int
 main(void)
 {
 	struct bench b = { 0 };
-	struct cache_config config = { .memory_bytes = (size_t)4 << 30, .policies = policies,
-		.policy_count = 1, .now_ms = clock_ms };
+	struct cache_config config = { .memory_bytes = (size_t)4 << 30,
+		.policies = policies,
+		.policy_count = 1,
+		.now_ms = clock_ms };
 	struct memory_stats memory;
 	double few;
 	double many;

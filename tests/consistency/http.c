@@ -44,7 +44,8 @@ http_free(struct http *h)
 static int
 dial(struct http *h)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)h->port),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)h->port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct timeval wait = { .tv_sec = WAIT_S };
 	int one = 1;
@@ -74,8 +75,8 @@ say(struct http *h, const char *method, const char *path, const char *token, con
 
 	if (body)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
-		    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-		    strlen(body), body);
+		    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body),
+		    body);
 	else
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "\r\n");
 	if (n >= (int)sizeof(text))
@@ -165,8 +166,7 @@ hear_answer(struct http *h)
 }
 
 int
-http_ask(
-    struct http *h, const char *method, const char *path, const char *token, const char *body)
+http_ask(struct http *h, const char *method, const char *path, const char *token, const char *body)
 {
 	h->status = 0;
 	h->head = h->body = h->bytes;

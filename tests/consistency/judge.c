@@ -37,16 +37,22 @@ static struct {
 	int pause_us; /* of a writer, between two writes */
 	int64_t bound_us; /* a version may be shown so long after the next one */
 	bool strict; /* what goes through the app: not at all */
-	bool faults;
-} want = { .readers = 6, .pause_us = 2000, .reads = 1000000, .seconds = 600,
-	.bound_us = 1000000, .folder = "." };
+	bool faults; /* reads may fail */
+	bool refusals; /* writes may */
+} want = { .readers = 6,
+	.pause_us = 2000,
+	.reads = 1000000,
+	.seconds = 600,
+	.bound_us = 1000000,
+	.folder = "." };
 
 static struct keys keys;
 static _Atomic bool stop;
 static _Atomic int64_t judged, texts, acked, unknown, refused, troubled, delayed;
 static _Atomic int64_t kinds[6];
 static _Atomic int found[VIOLATIONS];
-static const char *const kind_words[] = { "memory", "grace", "redis", "stale", "collapsed", "miss" };
+static const char *const kind_words[] = { "memory", "grace", "redis", "stale", "collapsed",
+	"miss" };
 static _Atomic int adds;
 static char add_state[ADDS_MAX]; /* 0: unknown, 1: acknowledged; of its thread */
 static const char *const outcome_words[] = { "stale", "wrong", "refused" };
@@ -173,11 +179,11 @@ choose(struct read *r, unsigned *seed)
 	if (k->lesson && way == 0)
 		snprintf(r->path, sizeof(r->path), "/api/user/lessons/%s", k->id);
 	else if (k->lesson && way == 1)
-		snprintf(r->path, sizeof(r->path), "/api/admin/courses/%s/lessons/%s", k->course,
-		    k->id);
+		snprintf(
+		    r->path, sizeof(r->path), "/api/admin/courses/%s/lessons/%s", k->course, k->id);
 	else if (k->lesson)
-		snprintf(r->path, sizeof(r->path), "/api/admin/courses/%s/lessons?limit=100",
-		    k->course);
+		snprintf(
+		    r->path, sizeof(r->path), "/api/admin/courses/%s/lessons?limit=100", k->course);
 	else if (way == 0)
 		snprintf(r->path, sizeof(r->path), "/api/user/courses/%s", k->id);
 	else if (way == 1)
@@ -223,10 +229,10 @@ write_through_app(struct http *h, struct key *k, int version)
 	static __thread char body[TEXT_BYTES + 64];
 	char path[300];
 
-	key_text(k, version, (k->lesson ? LESSON_FILL : COURSE_FILL) - version % 50, text,
-	    sizeof(text));
-	snprintf(body, sizeof(body), "{\"%s\":\"%s\"}", k->lesson ? "content" : "presentation",
-	    text);
+	key_text(
+	    k, version, (k->lesson ? LESSON_FILL : COURSE_FILL) - version % 50, text, sizeof(text));
+	snprintf(
+	    body, sizeof(body), "{\"%s\":\"%s\"}", k->lesson ? "content" : "presentation", text);
 	if (k->lesson)
 		snprintf(path, sizeof(path), "/api/admin/courses/%s/lessons/%s", k->course, k->id);
 	else
@@ -243,6 +249,13 @@ write_through_app(struct http *h, struct key *k, int version)
 	}
 }
 
+static void
+ignore_notice(void *ctx, const char *message)
+{
+	(void)ctx;
+	(void)message;
+}
+
 static PGconn *
 write_by_psql(PGconn *db, struct key *k, int version)
 {
@@ -250,12 +263,13 @@ write_by_psql(PGconn *db, struct key *k, int version)
 	const char *values[2] = { text, k->id };
 	PGresult *done;
 
-	key_text(k, version, (k->lesson ? LESSON_FILL : COURSE_FILL) - version % 50, text,
-	    sizeof(text));
+	key_text(
+	    k, version, (k->lesson ? LESSON_FILL : COURSE_FILL) - version % 50, text, sizeof(text));
 	key_try(k, version);
 	if (!db || PQstatus(db) != CONNECTION_OK) {
 		PQfinish(db);
 		db = PQconnectdb(want.dsn);
+		PQsetNoticeProcessor(db, ignore_notice, NULL);
 	}
 	done = PQexecParams(db,
 	    k->lesson ? "update \"Lesson\" set content = $1 where id = $2"
@@ -330,8 +344,8 @@ final_version(PGconn *db, struct key *k)
 	int version = -1;
 
 	if (PQntuples(r) == 1)
-		version = key_parse(
-		    &keys, PQgetvalue(r, 0, 0), (size_t)PQgetlength(r, 0, 0), &whose);
+		version =
+		    key_parse(&keys, PQgetvalue(r, 0, 0), (size_t)PQgetlength(r, 0, 0), &whose);
 	PQclear(r);
 	return whose == k ? version : -1;
 }
@@ -453,7 +467,8 @@ report(int64_t took_us)
 	say_delays("psql", true);
 	printf("stale %d\nwrong %d\nrefused %d\nlost %d\ndoubled %d\n", found[STALE], found[WRONG],
 	    found[REFUSED_READ], lost, doubled);
-	return found[STALE] || found[WRONG] || found[REFUSED_READ] || lost || doubled;
+	return found[STALE] || found[WRONG] || found[REFUSED_READ] || lost || doubled ||
+	    (!want.refusals && (refused || unknown));
 }
 
 static void
@@ -481,7 +496,7 @@ run(void)
 
 static const char usage[] =
     "usage: judge --port PORT --dsn DSN --plan FILE [--reads N] [--seconds N] [--readers N]\n"
-    "             [--pause-us N] [--bound-ms N] [--exact] [--faults] [--folder FOLDER]\n"
+    "             [--pause-us N] [--bound-ms N] [--exact] [--faults] [--refusals] [--folder FOLDER]\n"
     "see tests/consistency/README.md\n";
 
 static bool
@@ -490,25 +505,51 @@ read_options(int argc, char **argv)
 	static const struct option options[] = { { "port", 1, NULL, 'p' }, { "dsn", 1, NULL, 'd' },
 		{ "plan", 1, NULL, 'f' }, { "reads", 1, NULL, 'n' }, { "seconds", 1, NULL, 's' },
 		{ "readers", 1, NULL, 'r' }, { "pause-us", 1, NULL, 'w' },
-		{ "bound-ms", 1, NULL, 'b' }, { "exact", 0, NULL, 'x' },
-		{ "faults", 0, NULL, 'F' }, { "folder", 1, NULL, 'o' }, { 0 } };
+		{ "bound-ms", 1, NULL, 'b' }, { "exact", 0, NULL, 'x' }, { "faults", 0, NULL, 'F' },
+		{ "refusals", 0, NULL, 'R' }, { "folder", 1, NULL, 'o' }, { 0 } };
 	bool fine = true;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 'p': want.port = atoi(optarg); break;
-		case 'd': want.dsn = optarg; break;
-		case 'f': fine = read_plan(optarg); break;
-		case 'n': want.reads = atoll(optarg); break;
-		case 's': want.seconds = atoi(optarg); break;
-		case 'r': want.readers = atoi(optarg); break;
-		case 'w': want.pause_us = atoi(optarg); break;
-		case 'b': want.bound_us = atoll(optarg) * 1000; break;
-		case 'x': want.strict = true; break;
-		case 'F': want.faults = true; break;
-		case 'o': want.folder = optarg; break;
-		default: return false;
+		case 'p':
+			want.port = atoi(optarg);
+			break;
+		case 'd':
+			want.dsn = optarg;
+			break;
+		case 'f':
+			fine = read_plan(optarg);
+			break;
+		case 'n':
+			want.reads = atoll(optarg);
+			break;
+		case 's':
+			want.seconds = atoi(optarg);
+			break;
+		case 'r':
+			want.readers = atoi(optarg);
+			break;
+		case 'w':
+			want.pause_us = atoi(optarg);
+			break;
+		case 'b':
+			want.bound_us = atoll(optarg) * 1000;
+			break;
+		case 'x':
+			want.strict = true;
+			break;
+		case 'F':
+			want.faults = true;
+			break;
+		case 'R':
+			want.refusals = true;
+			break;
+		case 'o':
+			want.folder = optarg;
+			break;
+		default:
+			return false;
 		}
 	}
 	return fine && want.port && want.dsn && keys.count && want.readers <= THREADS_MAX;

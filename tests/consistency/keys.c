@@ -39,8 +39,8 @@ key_text(const struct key *k, int version, int fill, char *to, size_t room)
 
 	for (int i = 0; i < fill; i++)
 		to[n++] = (char)('a' + (version + i) % 26);
-	snprintf(to + n, room - (size_t)n, " sum=%016llx",
-	    (unsigned long long)sum_of(to, (size_t)n));
+	snprintf(
+	    to + n, room - (size_t)n, " sum=%016llx", (unsigned long long)sum_of(to, (size_t)n));
 }
 
 static struct key *
