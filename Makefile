@@ -35,7 +35,7 @@ OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql.o
 TESTS = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 SQL_FILES = $(sort $(wildcard sql/queries/*.sql sql/migrations/*.sql sql/demo/*.sql))
 
-.PHONY: all help up down test unit fuzz asan tsan mutants lint format install uninstall clean FORCE
+.PHONY: all help up down test unit fuzz asan tsan torture mutants lint format install uninstall clean FORCE
 
 all: $(BUILD)/pupitre ## build .build/release/pupitre
 
@@ -118,6 +118,9 @@ fuzz: ## hostile bytes against the gate and libfcgi, FUZZ_S=20 seconds
 
 test: ## set up, run every test, and count
 	tests/run
+
+torture: ## a million judged reads with faults going on, of each mode; and mutants
+	tests/run torture
 
 mutants: ## put faults into a copy of the code, and see each caught
 	tests/mutants

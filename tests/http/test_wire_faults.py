@@ -264,3 +264,48 @@ def test_strict_a_commit_that_nobody_can_look_up_stays_pending(base):
         assert w.name() == "Unheard"
     finally:
         w.end()
+
+
+# ---- killed in between
+
+@pytest.mark.parametrize("mode", ["bounded", "strict"])
+def test_killed_between_commit_and_raise(base, mode):
+    """Redis hangs for the writer alone; it has committed and waits to raise
+    when it is killed.  The others hear of it from the database, and so does it
+    when it is there again."""
+    w = World(base, before_redis, PUPITRE_MODE=mode, PUPITRE_REDIS_MS=5000)
+    settings = {"PUPITRE_MODE": mode, "PUPITRE_REDIS_PREFIX": w.prefix}
+    other = base.second_app(**settings)
+
+    def name(app):
+        r = app.get(w.path, w.token)
+        return r.status == 200 and r.json()["course"]["name"]
+
+    assert w.name() == "Before"
+    wait_until(lambda: name(other) == "Before", 5, "the other one")
+    thread = threading.Thread(target=rename_or_die, args=(w, "Committed"))
+    if mode == "bounded":
+        w.proxy.tell("hang")
+    else:
+        w.proxy.tell("hold-at EVALSHA 300")
+    thread.start()
+    wait_until(lambda: w.truth() == "Committed", 8, "the commit")
+    w.app.process.kill()
+    w.app.process.wait()
+    thread.join(10)
+    wait_until(lambda: name(other) == "Committed", 1, "the news")
+    again = base.second_app(**settings)
+    assert name(again) == "Committed"
+    # What a strict writer left pending has been settled: hits again.
+    wait_until(lambda: "hit" in other.get(w.path, w.token).head, 8, "hits")
+    assert name(other) == "Committed"
+    other.stop()
+    again.stop()
+    w.end()
+
+
+def rename_or_die(w, name):
+    try:
+        w.rename(name)
+    except (OSError, EOFError):
+        pass
