@@ -52,18 +52,22 @@ down(void *ctx, bool is_down)
 	cache_down(app->cache, is_down);
 }
 
+/* The number of a transaction itself, in that which it goes by outside; see
+ * pupitre.outbox_id. */
+#define XID_UNIT UINT64_C(100000000)
+
 /* May that transaction still commit?  Who cannot be asked may. */
 static bool
 runs(void *ctx, uint64_t id)
 {
 	struct app *app = ctx;
 	char number[24];
-	struct span params[2] = { { number, 0 }, { NULL, 0 } };
+	struct span params[3] = { { number, 0 }, SPAN("any"), { NULL, 0 } };
 	struct row row = { 0 };
 	bool may = true;
 
-	params[0].len = (size_t)snprintf(number, sizeof(number), "%" PRIu64, id);
-	if (db_read(app->db, SQL(transaction_status), params, 2, &row) == OK)
+	params[0].len = (size_t)snprintf(number, sizeof(number), "%" PRIu64, id / XID_UNIT);
+	if (db_read(app->db, SQL(transaction_status), params, 3, &row) == OK)
 		may = span_is(row.body, "in progress");
 	row_free(&row);
 	return may;

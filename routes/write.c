@@ -58,7 +58,8 @@ did_something(enum status st)
 
 /* ---- the end of a transaction ---- */
 
-/* What it changed, and who it is, as the database says. */
+/* What it changed, and who it is, as the database says; without a row it
+ * changed nothing that anybody is shown. */
 struct mine {
 	struct row row;
 	uint64_t id;
@@ -70,7 +71,7 @@ ask_mine(struct tx *tx, struct mine *mine)
 	enum status st = tx_run(tx, SQL(outbox_mine), NULL, 0, &mine->row);
 	int64_t id = 0;
 
-	if (st == OK && (!mine->row.body.at || !text_number(mine->row.body, &id)))
+	if (st == OK && mine->row.found && !text_number(mine->row.body, &id))
 		st = INTERNAL;
 	mine->id = (uint64_t)id;
 	return st;
@@ -84,14 +85,15 @@ ask_mine(struct tx *tx, struct mine *mine)
 static enum status
 look_up(struct call *c, const struct mine *mine)
 {
-	struct span params[2] = { mine->row.body, row_get(&mine->row, "pid") };
+	struct span params[3] = { row_get(&mine->row, "xid"), row_get(&mine->row, "made"),
+		row_get(&mine->row, "pid") };
 	int64_t until_ms = clock_ms() + LOOK_UP_MS;
-	enum status st = UNKNOWN_OUTCOME;
+	enum status st = mine->row.found ? UNKNOWN_OUTCOME : OK;
 
 	while (st == UNKNOWN_OUTCOME && clock_ms() < until_ms) {
 		struct row row = { 0 };
 
-		if (db_read(c->app->db, SQL(transaction_status), params, 2, &row) == OK) {
+		if (db_read(c->app->db, SQL(transaction_status), params, 3, &row) == OK) {
 			if (span_is(row.body, "committed"))
 				st = OK;
 			else if (span_is(row.body, "aborted"))

@@ -27,6 +27,7 @@
 #define RAISE_SLOTS 4096
 #define REFRESH_EVERY_MS 1000
 #define PENDING_AT_ONCE 16
+#define RECALL_TRIES 3 /* without it everything in Redis is thrown away */
 
 struct cache *
 cache_new(const struct cache_config *config)
@@ -322,9 +323,11 @@ cache_clear(struct cache *c, uint64_t id)
 void
 cache_recall(struct cache *c, char text[REMOTE_BOOKMARK_BYTES])
 {
+	bool answered = false;
+
 	text[0] = '\0';
-	if (c->config.remote)
-		(void)remote_recall(c->config.remote, text);
+	for (int i = 0; c->config.remote && i < RECALL_TRIES && !answered; i++)
+		answered = remote_recall(c->config.remote, text);
 }
 
 void

@@ -113,7 +113,7 @@ bool remote_pend(struct remote *r, uint64_t id, const uint16_t *slots, size_t co
 size_t remote_pending(struct remote *r, struct remote_pending *out, size_t room);
 
 /* Up to where changes have been raised in Redis, in the words of who keeps
- * count of them.  False: it does not say, or nothing can be trusted. */
+ * count of them; empty when it does not say.  False: no answer. */
 #define REMOTE_BOOKMARK_BYTES 1024
 bool remote_recall(struct remote *r, char text[REMOTE_BOOKMARK_BYTES]);
 /* Only what has been raised and is not owed may be noted. */

@@ -144,15 +144,15 @@ remote_recall(struct remote *r, char text[REMOTE_BOOKMARK_BYTES])
 {
 	struct reply reply = send_note(r, "");
 	struct span found = reply_at(&reply, 0).text;
-	bool usable = reply.type == REPLY_LIST && found.len && found.len < REMOTE_BOOKMARK_BYTES;
+	bool answered = reply.type == REPLY_LIST;
 
 	text[0] = '\0';
-	if (usable) {
+	if (answered && found.len && found.len < REMOTE_BOOKMARK_BYTES) {
 		memcpy(text, found.at, found.len);
 		text[found.len] = '\0';
 	}
 	reply_free(&reply);
-	return usable;
+	return answered;
 }
 
 void

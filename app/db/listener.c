@@ -105,17 +105,18 @@ tell(struct listener *l, struct row *row)
 	}
 }
 
+/* AGAIN: the first look on this connection. */
 static enum fault
-look(struct listener *l, struct pg *pg)
+look(struct listener *l, struct pg *pg, bool again)
 {
-	struct span seen = span_of(l->bookmark);
+	struct span params[2] = { span_of(l->bookmark), { again ? "again" : NULL, 5 } };
 	int64_t began = clock_ms();
 	struct row row;
 	enum fault f;
 
-	if (!seen.len)
-		seen.at = NULL;
-	f = pg_run(pg, l->config.read, &seen, 1, began + patience_ms(l), &row);
+	if (!params[0].len)
+		params[0].at = NULL;
+	f = pg_run(pg, l->config.read, params, 2, began + patience_ms(l), &row);
 	if (f != FAULT_NONE)
 		return f;
 	if (!row.found || row.body.len == 0 || row.body.len >= sizeof(l->bookmark)) {
@@ -197,7 +198,7 @@ listen_on(struct listener *l, struct pg *pg)
 	enum fault f = pg_command(pg, "listen pupitre", "LISTEN", clock_ms() + patience_ms(l));
 
 	if (f == FAULT_NONE)
-		f = look(l, pg);
+		f = look(l, pg, true);
 	if (f == FAULT_NONE) {
 		say_back(l);
 		l->pause_ms = PAUSE_FIRST_MS;
@@ -205,7 +206,7 @@ listen_on(struct listener *l, struct pg *pg)
 	while (f == FAULT_NONE && !atomic_load(&l->ending)) {
 		f = pg_wait(pg, l->wake_fd, clock_ms() + l->config.heard_ms / 4);
 		if (f == FAULT_NONE || f == FAULT_LATE)
-			f = look(l, pg);
+			f = look(l, pg, false);
 		if (f == FAULT_NONE)
 			f = keep_up(l, pg);
 	}

@@ -25,8 +25,9 @@ struct listener_config {
 	int heard_ms;
 	int keep_s; /* rows of the outbox, */
 	int64_t rows; /* and how many at most */
-	/* $1 bookmark or null -> outcome "ok" or "lost", body the new bookmark,
-	 * tags with '@' and its number before those of each transaction. */
+	/* $1 bookmark or null, $2 "again" after a connection was made, or null ->
+	 * outcome "ok" or "lost", body the new bookmark, tags with '@' and its
+	 * number before those of each transaction. */
 	const struct statement *read;
 	const struct statement *prune; /* $1 keep_s, $2 rows -> body: how many went */
 	void *ctx;

@@ -4,7 +4,8 @@
 --
 -- A reader keeps the snapshot of its last look and asks for what is visible
 -- now and was not then.  So it matters neither in which order transactions
--- commit nor how long one takes.
+-- commit nor how long one takes.  Who was away asks for what was made since,
+-- too: a server that crashed may give the same numbers once more.
 
 create table if not exists pupitre.outbox (
   xid xid8 not null primary key,
@@ -12,6 +13,15 @@ create table if not exists pupitre.outbox (
   cause text,
   made_at timestamptz not null default clock_timestamp()
 );
+
+-- The number that a transaction goes by outside: its own, and behind it when it
+-- was, because after a crash the same number may be given once more.  At most
+-- 18 digits.
+create or replace function pupitre.outbox_id(xid xid8, made_at timestamptz) returns bigint
+  language sql immutable parallel safe as $$
+  select (($1::text::numeric % 10000000000) * 100000000
+    + (extract(epoch from $2) * 1000000)::numeric % 100000000)::bigint
+$$;
 
 -- Up to which transaction rows may have been taken out of the outbox: who has
 -- not seen that far does not know what it missed.

@@ -1,5 +1,8 @@
 -- No parameters.
--- What this transaction has changed so far, by its tags; its number, and the
--- process that runs it.
-select pg_current_xact_id()::text as body, pg_backend_pid()::text as pid,
-  coalesce((select o.tags from pupitre.outbox o where o.xid = pg_current_xact_id()), '{}') as tags
+-- What this transaction has changed so far, by its tags; the number that it goes
+-- by outside; its own number, when its row was made, and the process that runs
+-- it.  No row: it has changed nothing that anybody is shown.
+select pupitre.outbox_id(xid, made_at)::text as body, tags, xid::text as xid,
+  made_at::text as made, pg_backend_pid()::text as pid
+from pupitre.outbox
+where xid = pg_current_xact_id_if_assigned()

@@ -211,6 +211,7 @@ read_on(void *ctx)
 			judge_body(h, r);
 		} else if (want.faults && (h->status == 0 || h->status >= 502)) {
 			atomic_fetch_add(&troubled, 1);
+			usleep(5000); /* failures are quick */
 		} else if (!stop) {
 			violation(REFUSED_READ, h, r->path, r->key, "refused", r->began_us);
 		}

@@ -315,7 +315,10 @@ class SecondApp(Instance):
 
     def _is_ready(self):
         assert self.process.poll() is None, self.log_text()
-        return os.path.exists(self.socket) and self.ask("GET", "/readyz").status == 200
+        try:
+            return self.ask("GET", "/readyz").status == 200
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False  # not made yet, or not listening yet
 
     def log_text(self):
         with open(self.log, errors="replace") as f:

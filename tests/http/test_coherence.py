@@ -145,7 +145,8 @@ def test_strict_a_write_shows_everywhere_at_once(world, strict):
             world.name(app)
         world.rename(writer, f"Name {i}")
         assert [world.name(app) for app in strict] == [f"Name {i}"] * 3
-    assert "hit; detail=memory" in kind(strict[0].get(world.path, world.token))
+    wait_until(lambda: "hit; detail=memory" in kind(strict[0].get(world.path, world.token)), 2,
+               "hits")
 
 
 def test_strict_without_redis_reads_go_on_and_writes_are_refused(world, strict):

@@ -47,11 +47,11 @@ CALLS = {
     "enrolment_join": [("j-new", STUDENT, COURSE)],
     "enrolment_leave": [(STUDENT, COURSE)],
     "progress_put": [("p-new", STUDENT, LESSON, "COMPLETED")],
-    "outbox_read": [(None,), ("x/50000:50000:",)],
+    "outbox_read": [(None, None), ("x/50000:50000:/1", None)],
     "outbox_mine": [()],
     "outbox_note": [("course:1",)],
     "outbox_prune": [("3600", "100000")],
-    "transaction_status": [("3", None), ("3", "1")],
+    "transaction_status": [("3", "any", None), ("3", "any", "1")],
 }
 
 

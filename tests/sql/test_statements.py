@@ -36,7 +36,8 @@ def body(row):
 
 def raised(s):
     """What this transaction has changed so far, as the triggers say."""
-    return set(s.run("outbox_mine")["tags"])
+    row = s.run("outbox_mine")
+    return set(row["tags"]) if row else set()
 
 
 def is_absent(row):
