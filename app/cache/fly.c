@@ -245,13 +245,14 @@ load(struct cache *c, const struct flight *f, struct haul *h)
 }
 
 /* The source does not answer: what was never invalidated may be given, as
- * stale.  In strict mode Redis must say so. */
+ * stale, as long as that is known, or the source is down for everybody.  In
+ * strict mode Redis must say so. */
 static void
 fall_back(struct cache *c, struct flight *f, struct haul *h)
 {
 	bool known = cache_trusts(c) || atomic_load(&c->down);
 
-	if (h->status != UNAVAILABLE && (h->status != BUSY || !known))
+	if (!known || (h->status != UNAVAILABLE && h->status != BUSY))
 		return;
 	if (c->config.strict) {
 		h->verified = flight_step(c->flights, f);

@@ -115,6 +115,7 @@ struct db_stats {
 	uint64_t timeouts; /* callers that got none in time */
 	uint64_t reads;
 	uint64_t commits;
+	int64_t worked_ms; /* clock_ms() of the last statement without a fault */
 };
 
 void db_read_stats(struct db *db, struct db_stats *out);

@@ -15,8 +15,8 @@
 #include "base/text.h"
 #include "db/pool.h"
 
-#define PAUSE_FIRST_MS 50
-#define PAUSE_LAST_MS 500
+/* Short: while it is away, what others change is not known. */
+#define PAUSE_MS 50
 #define PAUSE_WRONG_MS 5000 /* migrations that have not run, rights that are missing */
 #define PRUNE_EVERY_MS 10000
 #define PRUNE_AGAIN "10000" /* what one prune takes at most: there may be more */
@@ -31,9 +31,7 @@ struct listener {
 	char bookmark[LISTENER_BOOKMARK_BYTES];
 	int64_t beat_ms; /* not before */
 	int64_t prune_ms;
-	bool alone; /* the pool works, only we cannot connect */
 	bool away; /* said so in the log */
-	int pause_ms; /* before the next attempt */
 };
 
 static int
@@ -174,7 +172,6 @@ say_back(struct listener *l)
 	if (l->away)
 		log_event(LOG_INFO, "listener", "hears again");
 	l->away = false;
-	l->alone = false;
 	l->config.down(l->config.ctx, false);
 }
 
@@ -199,10 +196,8 @@ listen_on(struct listener *l, struct pg *pg)
 
 	if (f == FAULT_NONE)
 		f = look(l, pg, true);
-	if (f == FAULT_NONE) {
+	if (f == FAULT_NONE)
 		say_back(l);
-		l->pause_ms = PAUSE_FIRST_MS;
-	}
 	while (f == FAULT_NONE && !atomic_load(&l->ending)) {
 		f = pg_wait(pg, l->wake_fd, clock_ms() + l->config.heard_ms / 4);
 		if (f == FAULT_NONE || f == FAULT_LATE)
@@ -220,22 +215,20 @@ listen_on(struct listener *l, struct pg *pg)
 }
 
 /*
- * No connection to be had.  Down is what the pool finds down as well: if it
- * works, what is loaded is right, and nothing stale need be given.
+ * No connection to be had since BEGAN_MS.  If a statement of the pool has
+ * succeeded since, the database is there, what is loaded is right, and nothing
+ * stale need be given; otherwise it is down.  Nobody is asked: that could take
+ * as long as a statement.
  */
 static void
-no_connection(struct listener *l, enum fault f, const char *error)
+no_connection(struct listener *l, enum fault f, const char *error, int64_t began_ms)
 {
-	bool there = f == FAULT_CROWDED || f == FAULT_WRONG;
+	struct db_stats pool;
 
 	say_away(l, error);
-	if (!there && !l->alone)
-		l->config.down(l->config.ctx, true);
-	if (!there)
-		there = db_ping(l->config.db) != UNAVAILABLE;
-	l->alone = there;
-	if (there)
-		l->config.down(l->config.ctx, false);
+	db_read_stats(l->config.db, &pool);
+	l->config.down(l->config.ctx,
+	    f != FAULT_CROWDED && f != FAULT_WRONG && pool.worked_ms < began_ms);
 }
 
 /* Until then, or until the end has come. */
@@ -252,10 +245,10 @@ run(void *ctx)
 {
 	struct listener *l = ctx;
 
-	l->pause_ms = PAUSE_FIRST_MS;
 	l->config.recall(l->config.ctx, l->bookmark);
 	while (!atomic_load(&l->ending)) {
 		char error[ERROR_BYTES];
+		int64_t began_ms = clock_ms();
 		enum fault f;
 		struct pg *pg = pool_connect_beside(
 		    l->config.db, clock_ms() + patience_ms(l), &f, error, sizeof(error));
@@ -263,12 +256,11 @@ run(void *ctx)
 		if (pg)
 			f = listen_on(l, pg);
 		else
-			no_connection(l, f, error);
+			no_connection(l, f, error, began_ms);
 		pg_close(pg);
 		if (atomic_load(&l->ending))
 			break;
-		pause_for(l, f == FAULT_WRONG ? PAUSE_WRONG_MS : l->pause_ms);
-		l->pause_ms = l->pause_ms * 2 < PAUSE_LAST_MS ? l->pause_ms * 2 : PAUSE_LAST_MS;
+		pause_for(l, f == FAULT_WRONG ? PAUSE_WRONG_MS : PAUSE_MS);
 	}
 	return NULL;
 }

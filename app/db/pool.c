@@ -355,11 +355,21 @@ lease_renew(struct db *db, struct lease *lease, int64_t deadline_ms)
 	return lease_connect(db, lease, deadline_ms);
 }
 
+static void
+note_worked(struct db *db)
+{
+	pthread_mutex_lock(&db->lock);
+	db->stats.worked_ms = clock_ms();
+	pthread_mutex_unlock(&db->lock);
+}
+
 void
 lease_end(struct db *db, struct lease *lease, enum fault fault)
 {
 	if (lease->pg)
 		lease_note(db, lease, fault);
+	if (lease->pg && fault == FAULT_NONE)
+		note_worked(db);
 	if (fault_meaning(fault)->drop || (lease->pg && !pg_is_idle(lease->pg)))
 		close_lost(db, lease);
 	slot_give(db, lease->pg ? lease : NULL);
@@ -385,7 +395,16 @@ pool_connect_alone(struct db *db, enum fault *fault, char *error, size_t room)
 struct pg *
 pool_connect_beside(struct db *db, int64_t deadline_ms, enum fault *fault, char *error, size_t room)
 {
-	return pg_connect(db->target, deadline_ms, fault, error, room);
+	struct pg *pg = pg_connect(db->target, deadline_ms, fault, error, room);
+
+	if (!pg)
+		return NULL;
+	pthread_mutex_lock(&db->lock);
+	db->backoff_ms = 0;
+	db->retry_at_ms = 0;
+	pthread_cond_broadcast(&db->freed);
+	pthread_mutex_unlock(&db->lock);
+	return pg;
 }
 
 int64_t

@@ -27,7 +27,7 @@ void lease_end(struct db *db, struct lease *lease, enum fault fault);
 struct pg *pool_connect_alone(struct db *db, enum fault *fault, char *error, size_t room);
 
 /* The same with the pool's time-outs, and no longer than that: for one who
- * listens. */
+ * listens.  When it succeeds the pool tries again at once as well. */
 struct pg *pool_connect_beside(
     struct db *db, int64_t deadline_ms, enum fault *fault, char *error, size_t room);
 
