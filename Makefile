@@ -35,7 +35,7 @@ OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql.o
 TESTS = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 SQL_FILES = $(sort $(wildcard sql/queries/*.sql sql/migrations/*.sql sql/demo/*.sql))
 
-.PHONY: all help up down test unit fuzz asan tsan torture mutants lint format install uninstall clean FORCE
+.PHONY: all help up down test unit judge fuzz asan tsan torture mutants lint format install uninstall clean FORCE
 
 all: $(BUILD)/pupitre ## build .build/release/pupitre
 
@@ -83,11 +83,13 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libpupitre.a
 	@$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
 		$(BUILD)/libpupitre.a -lcmocka $(LIBS)
 
-JUDGE = tests/consistency/judge.c tests/consistency/keys.c tests/consistency/http.c
-$(BUILD)/judge: $(JUDGE) tests/consistency/keys.h tests/consistency/http.h $(BUILD)/flags
+# Who judges whether an answer may be what it is; tests/consistency/run.
+JUDGE_SOURCES = $(sort $(wildcard tests/consistency/*.c))
+judge: $(BUILD)/judge ## build the judge of consistency (tests/consistency/run uses it)
+$(BUILD)/judge: $(JUDGE_SOURCES) $(wildcard tests/consistency/*.h) app/base/span.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
-	@$(CC) $(CPPFLAGS_ALL) -Itests/consistency $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(JUDGE) -lpq -lpthread
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(JUDGE_SOURCES) -lpq -lm -lpthread
 
 $(BUILD)/proxy: tests/faults/proxy.c $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -227,8 +227,8 @@ no_connection(struct listener *l, enum fault f, const char *error, int64_t began
 
 	say_away(l, error);
 	db_read_stats(l->config.db, &pool);
-	l->config.down(l->config.ctx,
-	    f != FAULT_CROWDED && f != FAULT_WRONG && pool.worked_ms < began_ms);
+	l->config.down(
+	    l->config.ctx, f != FAULT_CROWDED && f != FAULT_WRONG && pool.worked_ms < began_ms);
 }
 
 /* Until then, or until the end has come. */

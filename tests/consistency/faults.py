@@ -1,117 +1,206 @@
-"""What happens to a stack while it is judged.  Each fault is a function that
-does its harm, and leaves the system whole again."""
+"""What may go wrong, one function a fault.
+
+Each takes a World and a random.Random, hurts the system and makes it whole
+again, whatever happens in between.  It ends only processes of its own stack.
+The first line of its docstring is what `run --help` says.
+"""
+import contextlib
+import os
 import signal
-import subprocess
 import time
 
 import psycopg2
 import redis
 
+from stack import is_alive, wait_until
 
-def _quietly(call):
-    try:
-        return call()
-    except (psycopg2.Error, redis.RedisError, OSError, AssertionError,
-            subprocess.SubprocessError):
-        return None
+READY_S = 30
+ALL = {}
 
 
-class Faults:
-    def __init__(self, stack, instances, random):
-        self.stack, self.random = stack, random
-        self.apps = ["app"] + [f"app{n}" for n in range(2, instances + 1)]
+def fault(function):
+    ALL[function.__name__] = function
+    return function
 
-    def _an_app(self):
-        return self.random.choice(self.apps)
 
-    def _redis(self, *words):
-        _quietly(lambda: self.stack.redis().execute_command(*words))
+class World:
+    """The stack, and how to see that it is whole."""
 
-    def _halt(self, part, seconds):
+    def __init__(self, stack):
+        self.stack = stack
+
+    def is_whole(self):
+        try:
+            return all(self.is_ready(part) for part in self.stack.apps())
+        except (OSError, AssertionError, ValueError):
+            return False
+
+    def is_ready(self, part):
+        answer = self.stack.instance(part).get("/readyz")
+        return answer.status == 200 and answer.json()["status"] == "ok"
+
+    def wait_until_whole(self):
+        wait_until(self.is_whole, READY_S, "a whole system")
+
+    def redis(self):
+        path = os.path.join(os.path.realpath(self.stack.run), "redis.sock")
+        return redis.Redis(unix_socket_path=path, socket_timeout=10)
+
+    def sql(self, text):
+        """Rows; none if the server ended the connection under it."""
+        try:
+            return self.stack.sql(text)
+        except psycopg2.Error:
+            return []
+
+    @contextlib.contextmanager
+    def halted(self, part):
         self.stack.hurt_all(part, signal.SIGSTOP)
-        time.sleep(seconds)
-        self.stack.hurt_all(part, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.stack.hurt_all(part, signal.SIGCONT)
 
-    # -- instances
+    def kill(self, part):
+        self.stack.hurt_all(part, signal.SIGKILL)
 
-    def app_killed(self):
-        app = self._an_app()
-        self.stack.hurt(app, signal.SIGKILL)
-        time.sleep(self.random.uniform(0, 0.5))
-        self.stack.stack("start", app)
 
-    def app_halted(self):
-        self._halt(self._an_app(), self.random.uniform(0.2, 2))
+def nap(rng, least, most):
+    time.sleep(rng.uniform(least, most))
 
-    def app_restarted(self):
-        app = self._an_app()
-        self.stack.stack("stop", app)
-        self.stack.stack("start", app)
 
-    # -- Redis
+# ---- the app
 
-    def redis_killed(self):
-        self.stack.hurt("redis", signal.SIGKILL)
-        time.sleep(self.random.uniform(0, 0.5))
-        self.stack.stack("start", "redis")
+@fault
+def app_kill(world, rng):
+    """kill -9 an instance, and start it again"""
+    part = rng.choice(world.stack.apps())
+    pid = world.stack.pid(part)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid), 5, f"the end of {part}")
+    nap(rng, 0, 0.5)
+    world.stack.stack("start", part)
 
-    def redis_halted(self):
-        self._halt("redis", self.random.uniform(0.1, 2))
 
-    def redis_flushed(self):
-        self._redis("FLUSHALL")
+@fault
+def app_halt(world, rng):
+    """STOP an instance for a second, then CONT"""
+    with world.halted(rng.choice(world.stack.apps())):
+        nap(rng, 0.5, 1.5)
 
-    def redis_forgets_its_metadata(self):
-        self._redis("DEL", "pupitre:meta")
 
-    def redis_full(self):
-        """Nothing can be stored, and everything is evicted."""
-        self._redis("CONFIG", "SET", "maxmemory", "1mb")
-        time.sleep(self.random.uniform(0.1, 1))
-        self._redis("CONFIG", "SET", "maxmemory", "256mb")
+@fault
+def app_restart(world, rng):
+    """TERM an instance, and start it again, as a deployment does"""
+    part = rng.choice(world.stack.apps())
+    world.stack.stack("stop", part)
+    world.stack.stack("start", part)
 
-    def redis_refuses_writes(self):
-        self._redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
-        self._redis("CONFIG", "SET", "maxmemory", "1")
-        time.sleep(self.random.uniform(0.1, 1))
-        self._redis("CONFIG", "SET", "maxmemory", "256mb")
-        self._redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
 
-    def redis_read_only(self):
-        self._redis("REPLICAOF", "127.0.0.1", "1")
-        time.sleep(self.random.uniform(0.1, 1))
-        self._redis("REPLICAOF", "NO", "ONE")
+# ---- Redis
 
-    def redis_forgets_scripts(self):
-        self._redis("SCRIPT", "FLUSH")
+@fault
+def redis_kill(world, rng):
+    """kill -9 Redis, and start it empty"""
+    try:
+        world.kill("redis")
+        nap(rng, 0, 1)
+    finally:
+        world.stack.stack("start", "redis")
 
-    def redis_connections_cut(self):
-        self._redis("CLIENT", "KILL", "TYPE", "normal")
 
-    # -- PostgreSQL
+@fault
+def redis_halt(world, rng):
+    """STOP Redis for 0.2 to 2 s, then CONT: it still has all of its data"""
+    with world.halted("redis"):
+        nap(rng, 0.2, 2)
 
-    def backends_terminated(self):
-        _quietly(lambda: self.stack.sql(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where application_name = 'pupitre'"))
 
-    def backend_killed(self):
-        """The server takes its shared memory for damaged, and starts again."""
-        rows = _quietly(lambda: self.stack.sql(
-            "select pid from pg_stat_activity where application_name = 'pupitre' limit 1"))
-        if rows:
-            subprocess.run(["kill", "-KILL", str(rows[0][0])], check=False)
-        time.sleep(0.5)
+@fault
+def redis_flush(world, rng):
+    """FLUSHALL"""
+    world.redis().flushall()
 
-    def postgres_halted(self):
-        self._halt("postgres", self.random.uniform(0.2, 2))
 
-    def postgres_killed(self):
-        self.stack.hurt_all("postgres", signal.SIGKILL)
-        self.stack.stack("start", "postgres")
+@fault
+def redis_full(world, rng):
+    """maxmemory of next to nothing for a second: evictions, then OOM"""
+    client = world.redis()
+    before = client.config_get("maxmemory")["maxmemory"]
+    try:
+        client.config_set("maxmemory", rng.choice(["1", "1mb"]))
+        nap(rng, 0.5, 1.5)
+    finally:
+        client.config_set("maxmemory", before)
 
-    ALL = ("app_killed app_halted app_restarted redis_killed redis_halted redis_flushed"
-           " redis_forgets_its_metadata redis_full redis_refuses_writes redis_read_only"
-           " redis_forgets_scripts redis_connections_cut backends_terminated backend_killed"
-           " postgres_halted postgres_killed").split()
-    REDIS = [name for name in ALL if name.startswith("redis")]
+
+@fault
+def redis_no_metadata(world, rng):
+    """DEL pupitre:meta, as an eviction would"""
+    for _ in range(5):
+        world.redis().delete("pupitre:meta")
+        nap(rng, 0, 0.1)
+
+
+@fault
+def redis_readonly(world, rng):
+    """a replica of nothing: every write is READONLY, until it is promoted"""
+    client = world.redis()
+    try:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        nap(rng, 0.3, 1.5)
+    finally:
+        client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@fault
+def redis_no_scripts(world, rng):
+    """SCRIPT FLUSH"""
+    world.redis().script_flush()
+
+
+@fault
+def redis_no_connections(world, rng):
+    """CLIENT KILL TYPE normal, some times"""
+    for _ in range(5):
+        world.redis().execute_command("CLIENT", "KILL", "TYPE", "normal")
+        nap(rng, 0, 0.1)
+
+
+# ---- PostgreSQL
+
+OURS = "application_name = 'pupitre'"
+
+
+@fault
+def postgres_no_connections(world, rng):
+    """pg_terminate_backend of all connections of pupitre"""
+    for _ in range(3):
+        world.sql(f"select pg_terminate_backend(pid) from pg_stat_activity where {OURS}")
+        nap(rng, 0, 0.2)
+
+
+@fault
+def postgres_crash(world, rng):
+    """kill -9 one backend: the server restarts itself"""
+    rows = world.sql(f"select pid from pg_stat_activity where {OURS}")
+    if rows:
+        os.kill(rng.choice(rows)[0], signal.SIGKILL)
+        nap(rng, 0.2, 0.5)
+
+
+@fault
+def postgres_halt(world, rng):
+    """STOP all of PostgreSQL for a second, then CONT"""
+    with world.halted("postgres"):
+        nap(rng, 0.5, 1.5)
+
+
+@fault
+def postgres_kill(world, rng):
+    """kill -9 all of PostgreSQL, and start it"""
+    try:
+        world.kill("postgres")
+        nap(rng, 0, 0.5)
+    finally:
+        world.stack.stack("start", "postgres")

@@ -1,571 +1,294 @@
 /*
- * Writers with one growing version for each key, and readers who judge: a read
- * that began after version N was acknowledged must show at least N, of the
- * right owner, whole; and what was acknowledged is neither lost nor doubled.
- * Speaks to nginx and, for some writers, to PostgreSQL.  tests/consistency/run
- * prepares the keys (the plan) and starts it; see the README there.
+ * The judge: readers and writers that know what they have been promised.
+ *
+ *   "A read that began after the acknowledgement of version v shows at least
+ *   v, of the right owner, and whole; and what was acknowledged is neither
+ *   lost nor doubled."
+ *
+ * tests/consistency/run prepares the rows, starts this and injects faults.
+ * The way: final_begin, the threads of reader.c and writer.c, final_judge.
  */
 #include <getopt.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include <postgresql/libpq-fe.h>
+#include "final.h"
+#include "reader.h"
+#include "tally.h"
+#include "writer.h"
 
-#include "http.h"
-#include "keys.h"
+#define MAX_THREADS 128
+#define STACK_BYTES (1 << 20)
+#define PROGRESS_NS 2000000000
+#define TICK_US 10000
 
-#define TEXT_BYTES 60000
-#define THREADS_MAX 64
-#define ADDS_MAX 200000
-#define COURSE_FILL 120
-#define LESSON_FILL 1500
-#define VIOLATION_FILES 20
-
-enum outcome { STALE, WRONG, REFUSED_READ, VIOLATIONS };
-
-static struct {
-	int port;
-	const char *dsn;
-	const char *folder;
-	const char *strays; /* course that lessons are added to */
-	char stray_token[ID_BYTES];
-	int64_t reads;
+struct options {
+	const char *plan;
+	const char *out;
+	uint64_t reads;
 	int seconds;
-	int readers;
-	int pause_us; /* of a writer, between two writes */
-	int64_t bound_us; /* a version may be shown so long after the next one */
-	bool strict; /* what goes through the app: not at all */
-	bool faults; /* reads may fail */
-	bool refusals; /* writes may */
-} want = { .readers = 6,
-	.pause_us = 2000,
-	.reads = 1000000,
-	.seconds = 600,
-	.bound_us = 1000000,
-	.folder = "." };
-
-static struct keys keys;
-static _Atomic bool stop;
-static _Atomic int64_t judged, texts, acked, unknown, refused, troubled, delayed;
-static _Atomic int64_t kinds[6];
-static _Atomic int found[VIOLATIONS];
-static const char *const kind_words[] = { "memory", "grace", "redis", "stale", "collapsed",
-	"miss" };
-static _Atomic int adds;
-static char add_state[ADDS_MAX]; /* 0: unknown, 1: acknowledged; of its thread */
-static const char *const outcome_words[] = { "stale", "wrong", "refused" };
-
-/* ---- violations ---- */
-
-static void
-violation(enum outcome what, struct http *h, const char *path, struct key *k, const char *why,
-    int64_t began_us)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static int files;
-	char name[512];
-	FILE *to = NULL;
-
-	atomic_fetch_add(&found[what], 1);
-	pthread_mutex_lock(&lock);
-	if (files < VIOLATION_FILES) {
-		snprintf(name, sizeof(name), "%s/violation-%d.txt", want.folder, ++files);
-		to = fopen(name, "w");
-	}
-	if (to) {
-		fprintf(stderr, "  %s: %s; see %s\n", outcome_words[what], why, name);
-		fprintf(to, "%s: %s\nGET %s, from %lld to %lld us\n\n%s\n\n%s\n\n",
-		    outcome_words[what], why, path, (long long)began_us, (long long)now_us(),
-		    h->head, h->body);
-		if (k)
-			key_history(k, to);
-		fclose(to);
-	}
-	pthread_mutex_unlock(&lock);
-}
-
-/* ---- reading ---- */
-
-struct read {
-	char path[400];
-	const char *token;
-	struct key *key; /* must be shown */
-	const char *owner; /* all that is shown must be his; NULL: anybody's */
-	int floors[KEYS_MAX];
-	int64_t began_us;
+	int sweeps;
 };
 
-static int
-index_of(const struct key *k)
+/* Everything that runs; kept until the end of the program. */
+struct cast {
+	struct reader *readers;
+	struct writer *writers;
+	int writer_count;
+	pthread_t threads[MAX_THREADS];
+	int thread_count;
+	struct questions questions;
+	double *liking;
+};
+
+static volatile sig_atomic_t asked_to_stop;
+
+static void
+on_signal(int sig)
 {
-	for (int i = 0; i < keys.count; i++) {
-		if (keys.all[i] == k)
-			return i;
-	}
-	return 0;
+	(void)sig;
+	asked_to_stop = 1;
 }
 
 static void
-judge_version(struct http *h, struct read *r, struct key *k, int shown)
+start(struct cast *cast, void *(*run)(void *), void *arg)
 {
-	int floor = r->floors[index_of(k)];
-	bool exact = want.strict && !k->by_psql;
-	char why[200];
-	int64_t late;
+	pthread_attr_t attr;
 
-	if (shown > k->tried)
-		violation(WRONG, h, r->path, k, "a version that nobody wrote", r->began_us);
-	if (shown >= floor)
-		return;
-	late = key_late(k, shown, floor, r->began_us);
-	atomic_fetch_add(&delayed, 1);
-	if (!exact && late <= want.bound_us)
-		return;
-	snprintf(why, sizeof(why), "%s shows v%d, v%d was acknowledged before, %lld us late", k->id,
-	    shown, floor, (long long)late);
-	violation(STALE, h, r->path, k, why, r->began_us);
-}
-
-/* Every version that the answer shows. */
-static void
-judge_body(struct http *h, struct read *r)
-{
-	bool seen = false;
-
-	for (char *at = strstr(h->body, "\"v="); at; at = strstr(at, "\"v=")) {
-		char *end = strchr(++at, '"');
-		struct key *k;
-		int shown = end ? key_parse(&keys, at, (size_t)(end - at), &k) : -1;
-
-		if (shown < 0 || (r->owner && strcmp(k->owner, r->owner) != 0)) {
-			violation(WRONG, h, r->path, r->key, "not whole, or not his", r->began_us);
-			return;
-		}
-		seen |= k == r->key;
-		atomic_fetch_add(&texts, 1);
-		judge_version(h, r, k, shown);
-	}
-	if (!seen)
-		violation(WRONG, h, r->path, r->key, "the key is not shown", r->began_us);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (cast->thread_count == MAX_THREADS ||
+	    pthread_create(&cast->threads[cast->thread_count++], &attr, run, arg) != 0)
+		abort();
+	pthread_attr_destroy(&attr);
 }
 
 static void
-count_kind(const struct http *h)
+start_writers(struct run *run, struct cast *cast)
 {
-	static const char *const marks[] = { "detail=memory", "detail=grace", "detail=redis",
-		"detail=stale", "collapsed", "uri-miss" };
+	const struct plan *plan = &run->plan;
+	int n = plan->writers[BY_HTTP] + plan->writers[BY_SQL] + 1;
 
-	for (int i = 0; i < 6; i++) {
-		if (strstr(h->head, marks[i])) {
-			atomic_fetch_add(&kinds[i], 1);
-			return;
+	cast->writers = calloc((size_t)n, sizeof(*cast->writers));
+	if (!cast->writers)
+		abort();
+	for (int way = 0; way < WAYS; way++) {
+		for (int i = 0; i < plan->writers[way]; i++) {
+			struct writer *w = &cast->writers[cast->writer_count++];
+
+			writer_init(w, run, (enum way)way, i);
+			start(cast, writer_run, w);
 		}
 	}
+	if (plan->maker >= 0) {
+		struct writer *w = &cast->writers[cast->writer_count++];
+
+		writer_init(w, run, BY_HTTP, -1);
+		start(cast, writer_make_lessons, w);
+	}
 }
 
 static void
-choose(struct read *r, unsigned *seed)
+start_readers(struct run *run, struct cast *cast)
 {
-	/* A few keys are read much more often than the others. */
-	double u = (double)rand_r(seed) / ((double)RAND_MAX + 1);
-	struct key *k = keys.all[(int)(u * u * keys.count)];
-	int way = rand_r(seed) % 3;
-
-	r->key = k;
-	r->token = k->token;
-	r->owner = way == 2 ? k->owner : NULL;
-	if (k->lesson && way == 0)
-		snprintf(r->path, sizeof(r->path), "/api/user/lessons/%s", k->id);
-	else if (k->lesson && way == 1)
-		snprintf(
-		    r->path, sizeof(r->path), "/api/admin/courses/%s/lessons/%s", k->course, k->id);
-	else if (k->lesson)
-		snprintf(
-		    r->path, sizeof(r->path), "/api/admin/courses/%s/lessons?limit=100", k->course);
-	else if (way == 0)
-		snprintf(r->path, sizeof(r->path), "/api/user/courses/%s", k->id);
-	else if (way == 1)
-		snprintf(r->path, sizeof(r->path), "/api/admin/courses/%s", k->id);
-	else
-		snprintf(r->path, sizeof(r->path), "/api/admin/courses?limit=100");
+	cast->liking = liking_make(run->plan.key_count);
+	cast->readers = calloc((size_t)run->readers + 1, sizeof(*cast->readers));
+	if (!cast->readers)
+		abort();
+	for (int i = 0; i < run->readers; i++) {
+		reader_init(&cast->readers[i], run, &cast->questions, i);
+		cast->readers[i].liking = cast->liking;
+		start(cast, reader_run, &cast->readers[i]);
+	}
 }
 
-static void *
-read_on(void *ctx)
+static unsigned long long
+counted(enum counter c)
 {
-	struct http *h = http_new(want.port);
-	struct read *r = calloc(1, sizeof(*r));
-	unsigned seed = (unsigned)(intptr_t)ctx * 7919 + 1;
+	return (unsigned long long)atomic_load(&tally_counters[c]);
+}
 
-	while (h && r && !stop) {
-		choose(r, &seed);
-		for (int i = 0; i < keys.count; i++)
-			r->floors[i] = keys.all[i]->acked;
-		r->began_us = now_us();
-		http_ask(h, "GET", r->path, r->token, NULL);
-		if (h->status == 200) {
-			atomic_fetch_add(&judged, 1);
-			count_kind(h);
-			judge_body(h, r);
-		} else if (want.faults && (h->status == 0 || h->status >= 502)) {
-			atomic_fetch_add(&troubled, 1);
-			usleep(5000); /* failures are quick */
-		} else if (!stop) {
-			violation(REFUSED_READ, h, r->path, r->key, "refused", r->began_us);
+static void
+say_progress(double seconds)
+{
+	printf("  %5.1f s  reads %llu (%.0f/s)  writes %llu + %llu  refused %llu  unknown %llu"
+	       "  5xx %llu  violations %llu\n",
+	    seconds, counted(COUNT_READS), (double)counted(COUNT_READS) / seconds,
+	    counted(COUNT_ACKED_HTTP), counted(COUNT_ACKED_SQL), counted(COUNT_WRITES_REFUSED),
+	    counted(COUNT_WRITES_UNKNOWN),
+	    counted(COUNT_READ_UNAVAILABLE) + counted(COUNT_READ_GATEWAY),
+	    (unsigned long long)tally_violations());
+	fflush(stdout);
+}
+
+/* Until enough was read, or the time is up, or somebody says so. */
+static double
+watch(const struct options *o)
+{
+	int64_t began = now_ns(), next = began + PROGRESS_NS, now = began;
+
+	while (!asked_to_stop) {
+		usleep(TICK_US);
+		now = now_ns();
+		if (o->reads && atomic_load(&tally_counters[COUNT_READS]) >= o->reads)
+			break;
+		if (o->seconds && now - began >= (int64_t)o->seconds * 1000000000)
+			break;
+		if (now >= next) {
+			say_progress((double)(now - began) / 1e9);
+			next += PROGRESS_NS;
 		}
 	}
-	free(r);
-	http_free(h);
-	return NULL;
-}
-
-/* ---- writing ---- */
-
-static void
-write_through_app(struct http *h, struct key *k, int version)
-{
-	static __thread char text[TEXT_BYTES];
-	static __thread char body[TEXT_BYTES + 64];
-	char path[300];
-
-	key_text(
-	    k, version, (k->lesson ? LESSON_FILL : COURSE_FILL) - version % 50, text, sizeof(text));
-	snprintf(
-	    body, sizeof(body), "{\"%s\":\"%s\"}", k->lesson ? "content" : "presentation", text);
-	if (k->lesson)
-		snprintf(path, sizeof(path), "/api/admin/courses/%s/lessons/%s", k->course, k->id);
-	else
-		snprintf(path, sizeof(path), "/api/admin/courses/%s", k->id);
-	key_try(k, version);
-	http_ask(h, "PATCH", path, k->token, body);
-	if (h->status == 200) {
-		key_ack(k, version);
-		atomic_fetch_add(&acked, 1);
-	} else if (h->status == 503 && !strstr(h->body, "unknown_outcome")) {
-		atomic_fetch_add(&refused, 1);
-	} else {
-		atomic_fetch_add(&unknown, 1);
-	}
+	return (double)(now - began) / 1e9;
 }
 
 static void
-ignore_notice(void *ctx, const char *message)
+say_delays(struct run *run, enum way way, const char *word)
 {
-	(void)ctx;
-	(void)message;
-}
+	static const struct {
+		const char *word;
+		double share;
+	} marks[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "max", 1 } };
+	const int64_t *ns;
+	size_t n = ledger_delays(run->plan.keys, run->plan.key_count, way, &ns);
+	size_t late = 0;
 
-static PGconn *
-write_by_psql(PGconn *db, struct key *k, int version)
-{
-	static __thread char text[TEXT_BYTES];
-	const char *values[2] = { text, k->id };
-	PGresult *done;
-
-	key_text(
-	    k, version, (k->lesson ? LESSON_FILL : COURSE_FILL) - version % 50, text, sizeof(text));
-	key_try(k, version);
-	if (!db || PQstatus(db) != CONNECTION_OK) {
-		PQfinish(db);
-		db = PQconnectdb(want.dsn);
-		PQsetNoticeProcessor(db, ignore_notice, NULL);
-	}
-	done = PQexecParams(db,
-	    k->lesson ? "update \"Lesson\" set content = $1 where id = $2"
-		      : "update \"Course\" set presentation = $1 where id = $2",
-	    2, NULL, values, NULL, NULL, 0);
-	if (PQresultStatus(done) == PGRES_COMMAND_OK && strcmp(PQcmdTuples(done), "1") == 0) {
-		key_ack(k, version);
-		atomic_fetch_add(&acked, 1);
-	} else {
-		atomic_fetch_add(&unknown, 1);
-		usleep(20000);
-	}
-	PQclear(done);
-	return db;
-}
-
-static void *
-write_on(void *ctx)
-{
-	struct key *k = ctx;
-	struct http *h = http_new(want.port);
-	PGconn *db = NULL;
-
-	for (int version = 1; h && !stop; version++) {
-		if (k->by_psql)
-			db = write_by_psql(db, k, version);
-		else
-			write_through_app(h, k, version);
-		if (!k->by_psql && h->status != 200)
-			usleep(20000);
-		usleep((unsigned)want.pause_us);
-	}
-	PQfinish(db);
-	http_free(h);
-	return NULL;
-}
-
-/* Lessons that are made once each. */
-static void *
-add_on(void *ctx)
-{
-	struct http *h = http_new(want.port);
-	char path[200];
-	char body[200];
-
-	(void)ctx;
-	snprintf(path, sizeof(path), "/api/admin/courses/%s/lessons", want.strays);
-	while (h && !stop && adds < ADDS_MAX) {
-		int n = adds;
-
-		snprintf(body, sizeof(body), "{\"name\":\"stray %d\",\"content\":\"\"}", n);
-		adds = n + 1;
-		http_ask(h, "POST", path, want.stray_token, body);
-		add_state[n] = h->status == 201;
-		usleep((unsigned)want.pause_us * 5);
-	}
-	http_free(h);
-	return NULL;
-}
-
-/* ---- what the database says in the end ---- */
-
-static int
-final_version(PGconn *db, struct key *k)
-{
-	const char *values[1] = { k->id };
-	PGresult *r = PQexecParams(db,
-	    k->lesson ? "select content from \"Lesson\" where id = $1"
-		      : "select presentation from \"Course\" where id = $1",
-	    1, NULL, values, NULL, NULL, 0);
-	struct key *whose = NULL;
-	int version = -1;
-
-	if (PQntuples(r) == 1)
-		version =
-		    key_parse(&keys, PQgetvalue(r, 0, 0), (size_t)PQgetlength(r, 0, 0), &whose);
-	PQclear(r);
-	return whose == k ? version : -1;
-}
-
-static int
-count_lost(PGconn *db)
-{
-	int lost = 0;
-
-	for (int i = 0; i < keys.count; i++) {
-		struct key *k = keys.all[i];
-		int version = final_version(db, k);
-
-		if (k->tried == 0 || (version >= k->acked && version <= k->tried))
-			continue;
-		fprintf(stderr, "  lost: %s is v%d, acknowledged v%d, tried v%d\n", k->id, version,
-		    k->acked, k->tried);
-		lost++;
-	}
-	return lost;
+	while (late < n && ns[n - 1 - late] > 0)
+		late++;
+	printf("delay_%s_writes %zu\ndelay_%s_seen %zu\n", word, n, word, late);
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]) && n > 0; i++)
+		printf("delay_%s_%s_ms %.3f\n", word, marks[i].word,
+		    (double)ns[(size_t)((double)(n - 1) * marks[i].share)] / 1e6);
 }
 
 static void
-count_adds(PGconn *db, int *lost, int *doubled)
+say_results(struct run *run, struct cast *cast, double seconds, uint64_t reads, double cpu_us)
 {
-	const char *values[1] = { want.strays };
-	PGresult *r = PQexecParams(db,
-	    "select name from \"Lesson\" where \"courseId\" = $1 and name like 'stray %'", 1, NULL,
-	    values, NULL, NULL, 0);
-	char *times = calloc(ADDS_MAX, 1);
+	printf("\nresults\nseconds %.1f\nreads_per_s %.0f\njudge_cpu_us_per_read %.1f\n", seconds,
+	    (double)reads / seconds, cpu_us / (double)(reads + 1));
+	for (int route = 0; route < ROUTES; route++) {
+		uint64_t sum = 0;
 
-	for (int i = 0; i < PQntuples(r) && times; i++)
-		times[atoi(PQgetvalue(r, i, 0) + 6) % ADDS_MAX]++;
-	for (int i = 0; i < adds && times; i++) {
-		*lost += add_state[i] == 1 && times[i] == 0;
-		*doubled += times[i] > 1;
+		for (int i = 0; i < run->readers; i++)
+			sum += atomic_load(&cast->readers[i].by_route[route]);
+		printf("read_%s %llu\n", route_words[route], (unsigned long long)sum);
 	}
-	free(times);
-	PQclear(r);
-}
-
-/* ---- the run ---- */
-
-static struct key *
-key_new(const char *kind, const char *id, const char *course, const char *owner)
-{
-	struct key *k = calloc(1, sizeof(*k));
-
-	if (!k || keys.count == KEYS_MAX)
-		exit(2);
-	snprintf(k->id, sizeof(k->id), "%s", id);
-	snprintf(k->course, sizeof(k->course), "%s", course);
-	snprintf(k->owner, sizeof(k->owner), "%s", owner);
-	k->lesson = strcmp(kind, "lesson") == 0;
-	return keys.all[keys.count++] = k;
-}
-
-/* A line a key: course|lesson ID COURSE OWNER TOKEN app|psql; and one "strays
- * COURSE TOKEN". */
-static bool
-read_plan(const char *name)
-{
-	FILE *from = fopen(name, "r");
-	char line[600];
-	char word[6][ID_BYTES];
-	static char strays[ID_BYTES];
-
-	while (from && fgets(line, sizeof(line), from)) {
-		int n = sscanf(line, "%71s %71s %71s %71s %71s %71s", word[0], word[1], word[2],
-		    word[3], word[4], word[5]);
-
-		if (n == 3 && strcmp(word[0], "strays") == 0) {
-			snprintf(strays, sizeof(strays), "%s", word[1]);
-			snprintf(want.stray_token, sizeof(want.stray_token), "%s", word[2]);
-			want.strays = strays;
-		} else if (n == 6) {
-			struct key *k = key_new(word[0], word[1], word[2], word[3]);
-
-			snprintf(k->token, sizeof(k->token), "%s", word[4]);
-			k->by_psql = strcmp(word[5], "psql") == 0;
-		}
-	}
-	if (from)
-		fclose(from);
-	return want.strays && keys.count > 0;
+	tally_print(stdout);
+	say_delays(run, BY_HTTP, "app");
+	say_delays(run, BY_SQL, "sql");
+	printf("violations %llu\n", (unsigned long long)tally_violations());
 }
 
 static void
-say_delays(const char *name, bool by_psql)
+play(struct run *run, const struct options *o)
 {
-	size_t n;
-	int64_t *all = keys_delays(&keys, by_psql, &n);
+	struct cast *cast = calloc(1, sizeof(*cast));
+	double seconds, cpu_us;
+	uint64_t reads;
 
-	if (n == 0)
-		return;
-	printf("%s_writes %zu\n", name, n);
-	printf("%s_delay_p50_us %lld\n", name, (long long)all[n / 2]);
-	printf("%s_delay_p99_us %lld\n", name, (long long)all[n * 99 / 100]);
-	printf("%s_delay_max_us %lld\n", name, (long long)all[n - 1]);
+	if (!cast)
+		abort();
+	questions_make(&run->plan, &cast->questions);
+	start_writers(run, cast);
+	start_readers(run, cast);
+	seconds = watch(o);
+	atomic_store(&run->stop, true);
+	reads = atomic_load(&tally_counters[COUNT_READS]);
+	cpu_us = (double)clock() * 1e6 / CLOCKS_PER_SEC;
+	for (int i = 0; i < cast->thread_count; i++)
+		pthread_join(cast->threads[i], NULL);
+	final_judge(run, &cast->questions, o->sweeps);
+	say_results(run, cast, seconds, reads, cpu_us);
 }
 
-static int
-report(int64_t took_us)
+static enum mode
+mode_of(const char *word)
 {
-	PGconn *db = PQconnectdb(want.dsn);
-	int lost = count_lost(db);
-	int doubled = 0;
-
-	count_adds(db, &lost, &doubled);
-	PQfinish(db);
-	printf("reads_judged %lld\nversions_judged %lld\nreads_per_s %lld\n", (long long)judged,
-	    (long long)texts, (long long)(judged * 1000000 / took_us));
-	for (int i = 0; i < 6; i++)
-		printf("reads_%s %lld\n", kind_words[i], (long long)kinds[i]);
-	printf("reads_failed %lld\nreads_late %lld\n", (long long)troubled, (long long)delayed);
-	printf("writes_acknowledged %lld\nwrites_refused %lld\nwrites_unknown %lld\n",
-	    (long long)acked, (long long)refused, (long long)unknown);
-	say_delays("app", false);
-	say_delays("psql", true);
-	printf("stale %d\nwrong %d\nrefused %d\nlost %d\ndoubled %d\n", found[STALE], found[WRONG],
-	    found[REFUSED_READ], lost, doubled);
-	return found[STALE] || found[WRONG] || found[REFUSED_READ] || lost || doubled ||
-	    (!want.refusals && (refused || unknown));
+	if (strcmp(word, "strict") == 0)
+		return MODE_STRICT;
+	return strcmp(word, "bounded") == 0 ? MODE_BOUNDED : MODE_ONE;
 }
 
 static void
-run(void)
+read_options(int argc, char **argv, struct run *run, struct options *o)
 {
-	static pthread_t threads[KEYS_MAX + THREADS_MAX + 1];
-	int64_t until = now_us() + (int64_t)want.seconds * 1000000;
-	int n = 0;
-
-	for (int i = 0; i < keys.count; i++)
-		pthread_create(&threads[n++], NULL, write_on, keys.all[i]);
-	pthread_create(&threads[n++], NULL, add_on, NULL);
-	for (int i = 0; i < want.readers; i++)
-		pthread_create(&threads[n++], NULL, read_on, (void *)(intptr_t)(i + 1));
-	while (judged < want.reads && now_us() < until) {
-		usleep(2000000);
-		fprintf(stderr, "  %lld reads, %lld writes, %d stale, %d wrong, %lld failed\n",
-		    (long long)judged, (long long)acked, found[STALE], found[WRONG],
-		    (long long)troubled);
-	}
-	stop = true;
-	while (n > 0)
-		pthread_join(threads[--n], NULL);
-}
-
-static const char usage[] =
-    "usage: judge --port PORT --dsn DSN --plan FILE [--reads N] [--seconds N] [--readers N]\n"
-    "             [--pause-us N] [--bound-ms N] [--exact] [--faults] [--refusals] [--folder FOLDER]\n"
-    "see tests/consistency/README.md\n";
-
-static bool
-read_options(int argc, char **argv)
-{
-	static const struct option options[] = { { "port", 1, NULL, 'p' }, { "dsn", 1, NULL, 'd' },
-		{ "plan", 1, NULL, 'f' }, { "reads", 1, NULL, 'n' }, { "seconds", 1, NULL, 's' },
-		{ "readers", 1, NULL, 'r' }, { "pause-us", 1, NULL, 'w' },
-		{ "bound-ms", 1, NULL, 'b' }, { "exact", 0, NULL, 'x' }, { "faults", 0, NULL, 'F' },
-		{ "refusals", 0, NULL, 'R' }, { "folder", 1, NULL, 'o' }, { 0 } };
-	bool fine = true;
+	static const struct option names[] = { { "plan", 1, NULL, 'p' }, { "out", 1, NULL, 'o' },
+		{ "mode", 1, NULL, 'm' }, { "bound-ms", 1, NULL, 'b' }, { "readers", 1, NULL, 'r' },
+		{ "pace-us", 1, NULL, 'w' }, { "seed", 1, NULL, 's' }, { "reads", 1, NULL, 'n' },
+		{ "seconds", 1, NULL, 't' }, { "sweeps", 1, NULL, 'e' }, { "faults", 0, NULL, 'f' },
+		{ "refusals", 0, NULL, 'x' }, { 0 } };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		switch (c) {
 		case 'p':
-			want.port = atoi(optarg);
-			break;
-		case 'd':
-			want.dsn = optarg;
-			break;
-		case 'f':
-			fine = read_plan(optarg);
-			break;
-		case 'n':
-			want.reads = atoll(optarg);
-			break;
-		case 's':
-			want.seconds = atoi(optarg);
-			break;
-		case 'r':
-			want.readers = atoi(optarg);
-			break;
-		case 'w':
-			want.pause_us = atoi(optarg);
-			break;
-		case 'b':
-			want.bound_us = atoll(optarg) * 1000;
-			break;
-		case 'x':
-			want.strict = true;
-			break;
-		case 'F':
-			want.faults = true;
-			break;
-		case 'R':
-			want.refusals = true;
+			o->plan = optarg;
 			break;
 		case 'o':
-			want.folder = optarg;
+			o->out = optarg;
+			break;
+		case 'm':
+			run->mode = mode_of(optarg);
+			break;
+		case 'b':
+			run->bound_ns = atoll(optarg) * 1000000;
+			break;
+		case 'r':
+			run->readers = atoi(optarg);
+			break;
+		case 'w':
+			run->pace_us = (unsigned)atoi(optarg);
+			break;
+		case 's':
+			run->seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'n':
+			o->reads = strtoull(optarg, NULL, 10);
+			break;
+		case 't':
+			o->seconds = atoi(optarg);
+			break;
+		case 'e':
+			o->sweeps = atoi(optarg);
+			break;
+		case 'f':
+			run->faults = true;
+			break;
+		case 'x':
+			run->refusals = true;
 			break;
 		default:
-			return false;
+			exit(2);
 		}
 	}
-	return fine && want.port && want.dsn && keys.count && want.readers <= THREADS_MAX;
 }
 
 int
 main(int argc, char **argv)
 {
-	int64_t began;
+	struct options o = { .out = ".", .sweeps = 1 };
+	struct run *run = calloc(1, sizeof(*run));
 
-	if (!read_options(argc, argv)) {
-		fputs(usage, stderr);
+	if (!run)
+		abort();
+	run->readers = 8;
+	read_options(argc, argv, run, &o);
+	if (!o.plan || run->readers < 0 || run->readers > MAX_THREADS / 2) {
+		fputs("judge: started by tests/consistency/run\n", stderr);
 		return 2;
 	}
-	began = now_us();
-	run();
-	return report(now_us() - began);
+	tally_folder(o.out);
+	run->made.acked_ns = calloc(MADE_MAX, sizeof(*run->made.acked_ns));
+	run->made.outcomes = calloc(MADE_MAX, sizeof(*run->made.outcomes));
+	if (!run->made.acked_ns || !run->made.outcomes)
+		abort();
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGPIPE, SIG_IGN);
+	if (!plan_read(o.plan, &run->plan) || !final_begin(run))
+		return 2;
+	play(run, &o);
+	return tally_violations() ? 1 : 0;
 }
