@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -298,6 +299,23 @@ has_others(struct db *db)
 	return has;
 }
 
+/* One connection that failed is not an outage: who may wait tries again after
+ * the first back-off.  True: he waited. */
+static bool
+wait_out_first(struct db *db, int64_t deadline_ms)
+{
+	int64_t now = clock_ms();
+	int64_t left;
+
+	pthread_mutex_lock(&db->lock);
+	left = db->backoff_ms == BACKOFF_FIRST_MS ? db->retry_at_ms - now : -1;
+	pthread_mutex_unlock(&db->lock);
+	if (left < 0 || left > BACKOFF_FIRST_MS * 2 || now + left >= deadline_ms)
+		return false;
+	usleep((unsigned)left * 1000 + 1000);
+	return true;
+}
+
 enum status
 lease_take(struct db *db, struct lease *lease)
 {
@@ -315,7 +333,8 @@ lease_take(struct db *db, struct lease *lease)
 		if (fault == FAULT_NONE)
 			return OK;
 		slot_give(db, NULL);
-	} while (fault == FAULT_CROWDED && has_others(db));
+	} while ((fault == FAULT_CROWDED && has_others(db)) ||
+	    (fault == FAULT_LOST && wait_out_first(db, deadline_ms)));
 	return UNAVAILABLE;
 }
 
