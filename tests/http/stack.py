@@ -296,6 +296,7 @@ class SecondApp(Instance):
     """See Stack.second_app."""
 
     def __init__(self, stack, settings):
+        self.stack = stack
         name = f"second-{len(stack.seconds) + 1}"
         run = os.path.realpath(stack.run)
         super().__init__(os.path.join(run, name + ".sock"))
@@ -319,6 +320,18 @@ class SecondApp(Instance):
             return self.ask("GET", "/readyz").status == 200
         except (FileNotFoundError, ConnectionRefusedError):
             return False  # not made yet, or not listening yet
+
+    def heard(self):
+        """What the app says of its listener."""
+        r = self.get("/api/test/cache?action=stats", self.stack.token)
+        assert r.status == 200, r
+        return r.json()["data"]["listener"]
+
+    def settle(self):
+        """Until it has heard of all that is committed now."""
+        seen = int(self.stack.sql("select pg_snapshot_xmax(pg_current_snapshot())::text")[0][0])
+        wait_until(lambda: self.heard()["seen"] >= seen and self.heard()["trusted"], 10,
+                   "the app's hearing of it")
 
     def log_text(self):
         with open(self.log, errors="replace") as f:

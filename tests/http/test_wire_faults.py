@@ -33,11 +33,7 @@ class World:
         self.admin, self.token = self.school.admin()
         self.course = self.school.course(self.admin, name="Before")
         self.path = f"/api/admin/courses/{self.course}"
-        wait_until(self.hears, 5, "the listener")
-
-    def hears(self):
-        r = self.app.get("/api/test/cache?action=stats", self.stack.token)
-        return r.status == 200 and r.json()["data"]["listener"]["trusted"]
+        self.app.settle()
 
     def read(self, path=None):
         return self.app.get(path or self.path, self.token)
@@ -216,7 +212,7 @@ def test_postgres_that_hangs_is_503_in_time_and_heals(pg_world):
     assert r.status == 200 and "detail=stale" in r.head
     w.proxy.tell("pass")
     wait_until(lambda: w.read(f"{w.path}/lessons").status == 200, 5, "recovery")
-    wait_until(w.hears, 2, "the listener")
+    w.app.settle()
     assert w.rename("After").status == 200 and w.name() == "After"
 
 
