@@ -115,14 +115,16 @@ cache_peek(struct cache *c, struct span key)
 
 /* ---- asking ---- */
 
-/* One that may be given as it is, from memory alone. */
+/* One that may be given as it is, from memory alone.  While nothing is heard,
+ * Redis may know better: that is for the flight to ask. */
 static struct entry *
 peek_good(void *ctx, struct span key)
 {
 	struct cache *c = ctx;
 	struct entry *e = c->config.strict ? NULL : cache_peek(c, key);
+	enum serve serve = e ? cache_judge(c, e) : SERVE_NO;
 
-	if (e && cache_judge(c, e) == SERVE_NO) {
+	if (serve == SERVE_NO || (serve == SERVE_STALE && c->config.remote)) {
 		entry_release(e);
 		return NULL;
 	}

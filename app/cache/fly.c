@@ -150,28 +150,29 @@ fetch_remote(struct cache *c, const struct flight *f, struct haul *h, int64_t le
 	CACHE_COUNT(c, f->policy, redis_hits);
 }
 
-/* Strict: an entry of memory that Redis calls good. */
+/* An entry of memory that Redis calls good.  DOUBTFUL: one that nobody can say
+ * anything about will do as well. */
 static void
-check_memory(struct cache *c, const struct flight *f, struct haul *h, bool stale_too)
+check_memory(struct cache *c, const struct flight *f, struct haul *h, bool doubtful)
 {
 	struct entry *e = cache_peek(c, f->key);
+	enum remote_result found = REMOTE_DOWN;
 	struct remote_token token;
 	int64_t began = clock_us();
 
 	if (!e)
 		return;
 	token = (struct remote_token){ e->epoch != 0, e->epoch, e->number };
-	if ((stale_too || c->config.now_ms() < e->expires_ms) &&
-	    remote_check(c->config.remote, &token, e->slots, e->slot_count) == REMOTE_HIT) {
+	if (c->config.remote)
+		found = remote_check(c->config.remote, &token, e->slots, e->slot_count);
+	h->redis_us += clock_us() - began;
+	if (found == REMOTE_HIT || (found == REMOTE_DOWN && doubtful)) {
 		h->entry = e;
 		h->kept = true;
-		h->how = HOW_MEMORY;
 		h->status = e->absent ? NOT_FOUND : OK;
-		CACHE_COUNT(c, f->policy, memory_hits);
 	} else {
 		entry_release(e);
 	}
-	h->redis_us += clock_us() - began;
 }
 
 /* ---- the loader ---- */
@@ -244,23 +245,17 @@ load(struct cache *c, const struct flight *f, struct haul *h)
 		CACHE_COUNT(c, f->policy, failures);
 }
 
-/* The source does not answer: what was never invalidated may be given, as
- * stale, as long as that is known, or the source is down for everybody.  In
- * strict mode Redis must say so. */
+/*
+ * The source does not answer: what was never invalidated may be given, as
+ * stale.  Redis is asked first, because others may have written; in strict
+ * mode it must say so.
+ */
 static void
 fall_back(struct cache *c, struct flight *f, struct haul *h)
 {
-	bool known = cache_trusts(c) || atomic_load(&c->down);
-
-	if (!known || (h->status != UNAVAILABLE && h->status != BUSY))
-		return;
-	if (c->config.strict) {
+	if (c->config.strict)
 		h->verified = flight_step(c->flights, f);
-		check_memory(c, f, h, true);
-	} else {
-		h->entry = cache_peek(c, f->key);
-		h->kept = h->entry != NULL;
-	}
+	check_memory(c, f, h, !c->config.strict);
 	if (!h->entry && c->config.remote)
 		fetch_remote(c, f, h, 1);
 	if (!h->entry)
@@ -268,6 +263,15 @@ fall_back(struct cache *c, struct flight *f, struct haul *h)
 	h->status = h->entry->absent ? NOT_FOUND : OK;
 	h->how = HOW_STALE;
 	CACHE_COUNT(c, f->policy, stale);
+}
+
+/* It failed, and what else there is is known to be good, or the source is down
+ * for everybody. */
+static bool
+may_fall_back(struct cache *c, const struct haul *h)
+{
+	return (h->status == UNAVAILABLE || h->status == BUSY) &&
+	    (cache_trusts(c) || atomic_load(&c->down));
 }
 
 /* ---- storing ---- */
@@ -353,6 +357,22 @@ store(struct cache *c, struct flight *f, struct haul *h)
 
 /* ---- all of it ---- */
 
+/* Strict: a hit is what Redis says is one. */
+static void
+look_up_memory(struct cache *c, const struct flight *f, struct haul *h)
+{
+	check_memory(c, f, h, false);
+	if (h->entry && c->config.now_ms() >= h->entry->expires_ms) {
+		entry_release(h->entry);
+		h->entry = NULL;
+		h->kept = false;
+	}
+	if (!h->entry)
+		return;
+	h->how = HOW_MEMORY;
+	CACHE_COUNT(c, f->policy, memory_hits);
+}
+
 /* What is there already, in either level, while that can be trusted. */
 static void
 look(struct cache *c, struct flight *f, struct haul *h)
@@ -361,11 +381,25 @@ look(struct cache *c, struct flight *f, struct haul *h)
 		return;
 	if (c->config.strict) {
 		h->verified = flight_step(c->flights, f);
-		if (!f->refresh)
-			check_memory(c, f, h, false);
+		look_up_memory(c, f, h);
 	}
 	if (!h->entry)
 		fetch_remote(c, f, h, least_ttl(c, f));
+}
+
+static void
+load_or_fall_back(struct cache *c, struct flight *f, struct haul *h)
+{
+	/* Known to be down: the listener finds out when it is back. */
+	if (atomic_load(&c->down) && !cache_trusts(c))
+		fall_back(c, f, h);
+	if (h->entry)
+		return;
+	if (c->config.strict)
+		h->verified = flight_step(c->flights, f);
+	load(c, f, h);
+	if (!h->entry && may_fall_back(c, h))
+		fall_back(c, f, h);
 }
 
 void
@@ -380,13 +414,8 @@ flight_run(struct job *job)
 		return;
 	}
 	look(c, f, &h);
-	if (!h.entry) {
-		if (c->config.strict)
-			h.verified = flight_step(c->flights, f);
-		load(c, f, &h);
-		if (!h.entry)
-			fall_back(c, f, &h);
-	}
+	if (!h.entry)
+		load_or_fall_back(c, f, &h);
 	if (h.entry)
 		store(c, f, &h);
 	land(c, f, &h);

@@ -98,7 +98,8 @@ enum remote_put_result { REMOTE_STORED, REMOTE_REFUSED, REMOTE_NOT_STORED };
 enum remote_put_result remote_put(struct remote *r, struct span key,
     const struct remote_token *token, const struct remote_value *value, bool listed);
 
-/* Is what was loaded under TOKEN still good?  HIT: yes; MISS: no. */
+/* Is what was loaded under TOKEN still good?  HIT: yes; MISS: no; DOWN: nobody
+ * knows. */
 enum remote_result remote_check(
     struct remote *r, const struct remote_token *token, const uint16_t *slots, size_t count);
 

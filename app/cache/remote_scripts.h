@@ -190,10 +190,11 @@ static const char script_pend[] = LUA_CURRENT LUA_OTHERS LUA_WRITE
     "end)\n"
     "return 1\n";
 
-/* META; run, epoch, number, slots.  1 good, 0 not. */
+/* META; run, epoch, number, slots.  1 good, 0 not; 2 of another epoch, so that
+ * nobody knows. */
 static const char script_check[] =
     LUA_LATER "local m = redis.call('HMGET', KEYS[1], 'epoch', 'run')\n"
-	      "if m[1] ~= ARGV[2] or m[2] ~= ARGV[1] then return 0 end\n"
+	      "if m[1] ~= ARGV[2] or m[2] ~= ARGV[1] then return 2 end\n"
 	      "return later(KEYS[1], ARGV[4], tonumber(ARGV[3])) and 0 or 1\n";
 
 /* META; run, bookmark or "".  Notes it, if there is a hash to note it in;

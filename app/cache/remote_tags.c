@@ -65,9 +65,9 @@ remote_check(
 	enum remote_result result = REMOTE_DOWN;
 
 	if (!token->valid || count == 0 || count > TAG_MAX)
-		return REMOTE_MISS;
+		return REMOTE_DOWN;
 	reply = remote_script(r, SCRIPT_CHECK, &r->meta, 1, args, 3);
-	if (reply.type == REPLY_NUMBER)
+	if (reply.type == REPLY_NUMBER && reply.number < 2)
 		result = reply.number == 1 ? REMOTE_HIT : REMOTE_MISS;
 	reply_free(&reply);
 	return result;

@@ -30,6 +30,7 @@
 	X(MADE, "lessons_made") \
 	X(MADE_UNKNOWN, "lessons_unknown") \
 	X(STALE_WITHIN, "stale_within_bound") \
+	X(STALE_MARKED, "stale_and_said_so") \
 	X(SWEPT, "swept_at_the_end")
 
 #define VIOLATION_TABLE(X) \

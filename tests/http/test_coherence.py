@@ -354,6 +354,6 @@ def test_deadlocked_writes_are_run_again(world):
     other.commit()  # it was the app's transaction that was broken up, not this
     other.close()
     thread.join(10)
-    assert answers[0].status == 200
+    assert answers[0].status == 200, (answers, app.log_text()[-2000:])
     assert stack.sql('select count(*) from "CourseOnUser" where "userId" = %s', user) == [(0,)]
     app.stop()
