@@ -199,14 +199,17 @@ def test_a_restart_keeps_redis_and_misses_nothing(world):
     app.settle()
     assert world.name(app) == "Before"
     assert app.get(path, world.token).status == 200
+    key = f"restart:k:admin:course:details:courseId:{other}"
+    assert world.stack.redis().exists(key)
     wait_until(lambda: world.stack.redis().hget("restart:meta", "bookmark"), 2, "a bookmark")
-    time.sleep(0.6)  # two beats: it is as of now
+    time.sleep(2)  # it is as of now; what was changed in its last second is told once more
     app.process.kill()
     app.process.wait()
     world.rename_in_psql("While it was dead")
     app = world.stack.second_app(PUPITRE_REDIS_PREFIX="restart:")
 
     app.settle()
+    assert app.heard()["lost"] == 0, app.log_text()
     assert world.name(app) == "While it was dead"
     assert "detail=redis" in kind(app.get(path, world.token)), "what did not change is still there"
     app.stop()
