@@ -89,6 +89,19 @@ say_check(const char *name, bool fine, const char *advice)
 	return fine ? 0 : 1;
 }
 
+/* Without it every read is loaded and no write is done. */
+static int
+check_outbox(struct db *db)
+{
+	struct span nothing[2] = { { NULL, 0 }, { NULL, 0 } };
+	struct row row = { 0 };
+	enum status st = db_read(db, SQL(outbox_read), nothing, 2, &row);
+
+	row_free(&row);
+	return say_check("outbox", st == OK,
+	    "it cannot be read; see the line above, and the rights that sql/README.md names");
+}
+
 static int
 check_db(struct db *db)
 {
@@ -99,7 +112,9 @@ check_db(struct db *db)
 		return 1;
 	if (migrate_check(db, SQL_MIGRATIONS, &missing) != OK)
 		missing = SQL_MIGRATIONS;
-	return say_check("migrations", missing == 0, "some have not run: pupitre migrate");
+	if (say_check("migrations", missing == 0, "some have not run: pupitre migrate"))
+		return 1;
+	return check_outbox(db);
 }
 
 int
