@@ -114,7 +114,8 @@ look(struct listener *l, struct pg *pg, bool again)
 
 	if (!params[0].len)
 		params[0].at = NULL;
-	f = pg_run(pg, l->config.read, params, 2, began + patience_ms(l), &row);
+	/* There may be much to tell after a while away. */
+	f = pg_run(pg, l->config.read, params, 2, began + patience_ms(l) * (again ? 4 : 1), &row);
 	if (f != FAULT_NONE)
 		return f;
 	if (!row.found || row.body.len == 0 || row.body.len >= sizeof(l->bookmark)) {
@@ -175,6 +176,22 @@ say_back(struct listener *l)
 	l->config.down(l->config.ctx, false);
 }
 
+/*
+ * It has not answered since BEGAN_MS.  If a statement of the pool has succeeded
+ * since, the database is there, what is loaded is right, and nothing stale need
+ * be given; otherwise it is down.  Nobody is asked: that could take as long as a
+ * statement.
+ */
+static void
+say_whether_down(struct listener *l, enum fault f, int64_t began_ms)
+{
+	bool there = f == FAULT_CROWDED || f == FAULT_WRONG;
+	struct db_stats pool;
+
+	db_read_stats(l->config.db, &pool);
+	l->config.down(l->config.ctx, !there && pool.worked_ms < began_ms);
+}
+
 /* What is to be done now and then, however much is going on. */
 static enum fault
 keep_up(struct listener *l, struct pg *pg)
@@ -208,27 +225,10 @@ listen_on(struct listener *l, struct pg *pg)
 	if (f == FAULT_NONE)
 		return f;
 	say_away(l, fault_meaning(f)->word);
-	/* It is there but silent: the pool will find the same, only later. */
+	/* One that was cut off may be made again at once. */
 	if (f == FAULT_LATE)
-		l->config.down(l->config.ctx, true);
+		say_whether_down(l, f, clock_ms() - patience_ms(l));
 	return f;
-}
-
-/*
- * No connection to be had since BEGAN_MS.  If a statement of the pool has
- * succeeded since, the database is there, what is loaded is right, and nothing
- * stale need be given; otherwise it is down.  Nobody is asked: that could take
- * as long as a statement.
- */
-static void
-no_connection(struct listener *l, enum fault f, const char *error, int64_t began_ms)
-{
-	struct db_stats pool;
-
-	say_away(l, error);
-	db_read_stats(l->config.db, &pool);
-	l->config.down(
-	    l->config.ctx, f != FAULT_CROWDED && f != FAULT_WRONG && pool.worked_ms < began_ms);
 }
 
 /* Until then, or until the end has come. */
@@ -253,10 +253,12 @@ run(void *ctx)
 		struct pg *pg = pool_connect_beside(
 		    l->config.db, clock_ms() + patience_ms(l), &f, error, sizeof(error));
 
-		if (pg)
+		if (pg) {
 			f = listen_on(l, pg);
-		else
-			no_connection(l, f, error, began_ms);
+		} else {
+			say_away(l, error);
+			say_whether_down(l, f, began_ms);
+		}
 		pg_close(pg);
 		if (atomic_load(&l->ending))
 			break;

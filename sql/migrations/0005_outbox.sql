@@ -14,6 +14,8 @@ create table if not exists pupitre.outbox (
   made_at timestamptz not null default clock_timestamp()
 );
 
+create index if not exists pupitre_outbox_made on pupitre.outbox (made_at);
+
 -- The number that a transaction goes by outside: its own, and behind it when it
 -- was, because after a crash the same number may be given once more.  At most
 -- 18 digits.
