@@ -16,7 +16,7 @@ CC = gcc
 endif
 WARN = -Wall -Wextra -Wshadow -Wconversion -Werror
 CPPFLAGS_ALL = -D_GNU_SOURCE -DPUPITRE_VERSION='"$(VERSION)"' -Iapp -I. -I$(BUILD)/gen $(CPPFLAGS)
-LIBS = -lfcgi -lpq -lhiredis -ljson-c -lsodium -lssl -lcrypto -lz -lpthread
+LIBS = -lpq -lhiredis -ljson-c -lsodium -lssl -lcrypto -lz -lpthread
 
 FLAGS_release = -O2 -g -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LINK_release = -pie -Wl,-z,relro,-z,now
@@ -110,11 +110,11 @@ tsan: ## build with ThreadSanitizer, the unit tests too
 	$(MAKE) VARIANT=tsan all unit
 
 FUZZ_S ?= 20
-fuzz: ## hostile bytes against the gate and libfcgi, FUZZ_S=20 seconds
+fuzz: ## hostile bytes against the gate, beside libfcgi, FUZZ_S=20 seconds
 	@mkdir -p .build/fuzz/found
 	clang -std=gnu11 -D_GNU_SOURCE -Iapp -I. $(WARN) -O1 -g -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o .build/fuzz/fuzz_gate tests/fuzz/fuzz_gate.c \
-		app/web/gate.c app/web/fcgi.c -lfcgi
+		app/web/gate.c -lfcgi
 	.build/fuzz/fuzz_gate -max_total_time=$(FUZZ_S) -max_len=70000 -print_final_stats=1 \
 		-artifact_prefix=.build/fuzz/ .build/fuzz/found tests/fuzz/seeds
 

@@ -18,8 +18,8 @@
 #include "db/migrate.h"
 #include "hear.h"
 #include "routes/call.h"
+#include "routes/question.h"
 #include "sql.h"
-#include "web/fcgi.h"
 #include "web/listen.h"
 
 #ifndef PUPITRE_VERSION
@@ -179,13 +179,16 @@ open_app(struct app *app, const struct config *config, struct cache_policy *poli
 	cc.remote = app->remote;
 	cc.policy_count = call_policies(policies);
 	app->cache = cache_new(&cc);
-	return app->workers && app->passwords && app->cache && (*listener = hear_start(app));
+	app->plans = plans_make();
+	return app->workers && app->passwords && app->cache && app->plans &&
+	    (*listener = hear_start(app));
 }
 
 static void
 close_app(struct app *app)
 {
 	cache_free(app->cache);
+	plans_free(app->plans);
 	password_gate_free(app->passwords);
 	if (app->remote)
 		remote_close(app->remote);
@@ -292,8 +295,8 @@ main(int argc, char **argv)
 		return 0;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	if (!random_start() || !fcgi_start()) {
-		fputs("pupitre: libsodium or libfcgi cannot start\n", stderr);
+	if (!random_start()) {
+		fputs("pupitre: libsodium cannot start\n", stderr);
 		return 1;
 	}
 	buf_init(&faults, 65536);

@@ -12,12 +12,15 @@
 #include "db/db.h"
 #include "web/server.h"
 
+struct plans;
+
 struct app {
 	const struct config *config;
 	struct workers *workers;
 	struct db *db;
 	struct remote *remote;
 	struct cache *cache;
+	struct plans *plans; /* of every route's questions */
 	struct password_gate *passwords;
 };
 

@@ -15,7 +15,6 @@
 #include "routes/call.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -141,13 +140,26 @@ take_landing(struct call *c, struct entry **e)
 	return NEXT;
 }
 
+static enum step
+take_hit(struct call *c, struct entry **e)
+{
+	if (!(*e)->absent)
+		return NEXT;
+	entry_release(*e);
+	*e = NULL;
+	c->landing.status = NOT_FOUND;
+	return call_fail(c, NOT_FOUND, NULL);
+}
+
 enum step
-call_ask(struct call *c, int policy, const struct cached *cached, const struct statement *st,
-    const struct span *values, struct entry **e, enum cache_how *how)
+call_ask(struct call *c, const struct plan *plan, struct span key, const struct span *values,
+    struct entry **e, enum cache_how *how)
 {
 	struct question q;
 
 	*e = NULL;
+	if (key.len == 0)
+		return call_fail(c, BAD_REQUEST, "The parameters are too long.");
 	if (c->landed) {
 		enum step s = take_landing(c, e);
 
@@ -155,17 +167,16 @@ call_ask(struct call *c, int policy, const struct cached *cached, const struct s
 		if (s != NEXT || *e)
 			return s;
 	}
-	if (!question_make(&q, &c->rq->arena, policy, cached, st, values))
-		return call_fail(c, BAD_REQUEST, "The parameters are too long.");
+	*how = HOW_MEMORY;
+	*e = cache_hit(c->app->cache, plan->policy, key);
+	if (*e)
+		return take_hit(c, e);
+	if (!question_make(&q, &c->rq->arena, plan, key, values))
+		return call_fail(c, BUSY, NULL);
 	c->waiter.landed = landed;
 	if (cache_ask(c->app->cache, &q, &c->waiter, e, how) == ASK_WAIT)
 		return WAIT;
-	if (!(*e)->absent)
-		return NEXT;
-	entry_release(*e);
-	*e = NULL;
-	c->landing.status = NOT_FOUND;
-	return call_fail(c, NOT_FOUND, NULL);
+	return take_hit(c, e);
 }
 
 /* ---- read ---- */
@@ -223,59 +234,40 @@ read_input(struct call *c)
 /* ---- guard ---- */
 
 static struct span
-value_of(const struct call *c, const char *name)
+value_of(const struct call *c, struct source s)
 {
-	const char *at = strchr(c->route->at.path, ':');
-
-	if (strcmp(name, "userId") == 0 || strcmp(name, "adminId") == 0)
+	switch (s.from) {
+	case FROM_PATH:
+		return c->ids[s.index];
+	case FROM_QUERY:
+		return c->params[s.index];
+	case FROM_USER:
+	default:
 		return call_user(c);
-	for (int i = 0; at; at = strchr(at + 1, ':'), i++) {
-		size_t len = strcspn(at + 1, "/");
-
-		if (strlen(name) == len && memcmp(at + 1, name, len) == 0)
-			return c->ids[i];
 	}
-	for (int i = 0; c->route->params && c->route->params[i].name; i++) {
-		if (strcmp(name, c->route->params[i].name) == 0)
-			return c->params[i];
-	}
-	assert(false && "a key parameter that the route does not have");
-	return span_of("");
 }
 
 static enum step
-ask_by_names(struct call *c, int policy, const struct cached *cached, const struct statement *st,
-    struct entry **e, enum cache_how *how)
+ask_plan(struct call *c, const struct plan *plan, struct entry **e, enum cache_how *how)
 {
 	struct span values[KEY_MAX_PARTS];
 
-	for (int i = 0; i < KEY_MAX_PARTS && cached->by[i]; i++)
-		values[i] = value_of(c, cached->by[i]);
-	return call_ask(c, policy, cached, st, values, e, how);
-}
-
-static int
-guard_policy(const struct guard *g)
-{
-	int i = 0;
-
-	while (guards[i] != g)
-		i++;
-	return route_count + i;
+	for (int i = 0; i < plan->count; i++)
+		values[i] = value_of(c, plan->values[i]);
+	return call_ask(c, plan, key_build(&c->rq->arena, &plan->shape, values), values, e, how);
 }
 
 static enum step
 guard(struct call *c)
 {
-	const struct guard *g = c->route->guard;
 	struct entry *e;
 	enum cache_how how;
 	enum step s;
 	bool ok;
 
-	if (!g)
+	if (!c->route->guard)
 		return NEXT;
-	s = ask_by_names(c, guard_policy(g), &g->cache, g->query, &e, &how);
+	s = ask_plan(c, &c->app->plans->guards[c->route - routes], &e, &how);
 	if (s != NEXT)
 		return s;
 	ok = span_is(entry_body(e), "ok");
@@ -304,26 +296,16 @@ has_same(struct span if_none_match, struct span etag)
 }
 
 /* RFC 9211. */
-static void
-say_cache_status(struct call *c, const struct entry *e, enum cache_how how)
-{
-	static const char *const words[] = {
-		[HOW_NONE] = "fwd=bypass",
-		[HOW_MEMORY] = "hit; detail=memory",
-		[HOW_REDIS] = "hit; detail=redis",
-		[HOW_LOADED] = "fwd=uri-miss; stored",
-		[HOW_NOT_STORED] = "fwd=uri-miss",
-		[HOW_COLLAPSED] = "fwd=uri-miss; collapsed",
-		[HOW_GRACE] = "hit; detail=grace",
-		[HOW_STALE] = "hit; detail=stale",
-	};
-	char text[96];
-
-	snprintf(text, sizeof(text), "pupitre; %s; ttl=%lld", words[how],
-	    (long long)(e->expires_ms - clock_ms()) / 1000);
-	c->rq->cache = how_words[how];
-	response_header(c->rq, "Cache-Status", span_of(text));
-}
+static const struct span cache_words[] = {
+	[HOW_NONE] = SPAN("fwd=bypass"),
+	[HOW_MEMORY] = SPAN("hit; detail=memory"),
+	[HOW_REDIS] = SPAN("hit; detail=redis"),
+	[HOW_LOADED] = SPAN("fwd=uri-miss; stored"),
+	[HOW_NOT_STORED] = SPAN("fwd=uri-miss"),
+	[HOW_COLLAPSED] = SPAN("fwd=uri-miss; collapsed"),
+	[HOW_GRACE] = SPAN("hit; detail=grace"),
+	[HOW_STALE] = SPAN("hit; detail=stale"),
+};
 
 static enum step
 answer_read(struct call *c)
@@ -331,14 +313,16 @@ answer_read(struct call *c)
 	struct response *rs = &c->rq->response;
 	struct entry *e;
 	enum cache_how how;
-	int policy = (int)(c->route - routes);
-	enum step s = ask_by_names(c, policy, &c->route->cache, c->route->query, &e, &how);
+	enum step s = ask_plan(c, &c->app->plans->reads[c->route - routes], &e, &how);
 
 	if (s != NEXT)
 		return s;
-	say_cache_status(c, e, how);
+	c->rq->cache = how_words[how];
+	rs->cache_status = cache_words[how];
+	rs->ttl_s = (e->expires_ms - clock_ms()) / 1000;
 	rs->status = has_same(c->rq->if_none_match, entry_etag(e)) ? NOT_MODIFIED : OK;
 	rs->body = entry_body(e);
+	rs->body_digits = entry_digits(e);
 	rs->gzip = e->gzip;
 	rs->etag = entry_etag(e);
 	rs->hold = e;

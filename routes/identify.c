@@ -37,33 +37,51 @@ trust_gateway(struct call *c)
 }
 
 static enum step
-look_up_session(struct call *c)
+take_session(struct call *c, struct entry *e)
+{
+	struct identity user = { .by_cookie = c->rq->user.by_cookie };
+
+	if (!e->absent && session_parse(entry_body(e), clock_wall_ms(), &user))
+		c->rq->user = user;
+	entry_release(e);
+	return NEXT;
+}
+
+static enum step
+ask_for_session(struct call *c, const struct plan *plan, struct span key)
 {
 	char stored[SESSION_STORED_BYTES];
-	char name[SESSION_NAME_BYTES];
-	struct identity user = { .by_cookie = c->rq->user.by_cookie };
-	struct span values[2];
-	struct entry *e;
 	enum cache_how how;
+	struct span value;
+	struct entry *e;
 	enum step s;
 
 	if (!session_stored(c->rq->session_token, stored))
 		return NEXT;
-	session_name(c->rq->session_token, name);
-	values[0] = span_of(stored);
-	values[1] = span_of(name);
-	s = call_ask(
-	    c, route_count + guard_count, &session_cache, SQL(session_find), values, &e, &how);
+	value = span_of(stored);
+	s = call_ask(c, plan, key, &value, &e, &how);
 	if (s == DONE && c->landing.status == NOT_FOUND) {
 		c->rq->response = (struct response){ 0 };
 		return NEXT;
 	}
-	if (s != NEXT)
-		return s;
-	if (session_parse(entry_body(e), clock_wall_ms(), &user))
-		c->rq->user = user;
-	entry_release(e);
-	return NEXT;
+	return s == NEXT ? take_session(c, e) : s;
+}
+
+/* How its token is stored need not be known for a session in memory. */
+static enum step
+look_up_session(struct call *c)
+{
+	const struct plan *plan = &c->app->plans->session;
+	char name[SESSION_NAME_BYTES];
+	struct span value = span_make(name, SESSION_NAME_BYTES - 1);
+	struct entry *e = NULL;
+	struct span key;
+
+	session_name(c->rq->session_token, name);
+	key = key_build(&c->rq->arena, &plan->shape, &value);
+	if (!c->landed)
+		e = cache_hit(c->app->cache, plan->policy, key);
+	return e ? take_session(c, e) : ask_for_session(c, plan, key);
 }
 
 enum step

@@ -1,6 +1,9 @@
 #include "routes/question.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+#include "sql.h"
 
 /* The parameters of a statement in one piece of memory, as a flight wants
  * them: texts by their offsets. */
@@ -47,33 +50,23 @@ load_row(void *ctx, const void *raw, struct loaded *out)
 	return OK;
 }
 
-static int
-count_of(const struct cached *cached)
-{
-	int n = 0;
-
-	while (n < KEY_MAX_PARTS && cached->by[n])
-		n++;
-	return n;
-}
-
 static bool
-put_args(struct question *q, struct arena *arena, const struct statement *st,
-    const struct span *values, int count)
+put_args(
+    struct question *q, struct arena *arena, const struct plan *plan, const struct span *values)
 {
 	struct args *args;
 	size_t text = 0;
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < plan->count; i++)
 		text += values[i].len;
 	q->args_len = sizeof(*args) + text;
 	args = arena_alloc(arena, q->args_len);
 	if (!args)
 		return false;
-	args->st = st;
-	args->count = count;
+	args->st = plan->st;
+	args->count = plan->count;
 	text = 0;
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < plan->count; i++) {
 		args->values[i].at = (uint32_t)text;
 		args->values[i].len = (uint32_t)values[i].len;
 		memcpy(args->text + text, values[i].at, values[i].len);
@@ -84,18 +77,103 @@ put_args(struct question *q, struct arena *arena, const struct statement *st,
 }
 
 bool
-question_make(struct question *q, struct arena *arena, int policy, const struct cached *cached,
-    const struct statement *st, const struct span *values)
+question_make(struct question *q, struct arena *arena, const struct plan *plan, struct span key,
+    const struct span *values)
 {
-	struct key_part parts[KEY_MAX_PARTS] = { { 0 } };
-	int count = count_of(cached);
-
-	for (int i = 0; i < count; i++) {
-		parts[i].name = cached->by[i];
-		parts[i].value = cached == &session_cache ? values[1] : values[i];
-	}
-	q->policy = policy;
+	q->policy = plan->policy;
 	q->load = load_row;
-	q->key = key_build(arena, cached->prefix, parts, (size_t)count);
-	return q->key.len && put_args(q, arena, st, values, count);
+	q->key = key;
+	return put_args(q, arena, plan, values);
+}
+
+/* ---- plans ---- */
+
+/* The I-th ':' segment of PATTERN, or NULL. */
+static const char *
+id_name(const char *pattern, int i)
+{
+	const char *at = strchr(pattern, ':');
+
+	for (; at && i > 0; i--)
+		at = strchr(at + 1, ':');
+	return at ? at + 1 : NULL;
+}
+
+static struct source
+source_of(const struct route *r, const char *name)
+{
+	const char *id;
+
+	if (strcmp(name, "userId") == 0 || strcmp(name, "adminId") == 0)
+		return (struct source){ FROM_USER, 0 };
+	for (int i = 0; (id = id_name(r->at.path, i)); i++) {
+		if (strcspn(id, "/") == strlen(name) && memcmp(id, name, strlen(name)) == 0)
+			return (struct source){ FROM_PATH, i };
+	}
+	for (int i = 0; r->params && r->params[i].name; i++) {
+		if (strcmp(name, r->params[i].name) == 0)
+			return (struct source){ FROM_QUERY, i };
+	}
+	assert(false && "a key parameter that the route does not have");
+	return (struct source){ FROM_USER, 0 };
+}
+
+static struct plan
+plan_of(int policy, const struct cached *cached, const struct statement *st)
+{
+	struct plan p = { .policy = policy, .st = st };
+
+	while (p.count < KEY_MAX_PARTS && cached->by[p.count])
+		p.count++;
+	key_shape_make(&p.shape, cached->prefix, cached->by);
+	return p;
+}
+
+static struct plan
+plan_for_route(
+    const struct route *r, int policy, const struct cached *cached, const struct statement *st)
+{
+	struct plan p = plan_of(policy, cached, st);
+
+	for (int i = 0; i < p.count; i++)
+		p.values[i] = source_of(r, cached->by[i]);
+	return p;
+}
+
+static int
+guard_policy(const struct guard *g)
+{
+	int i = 0;
+
+	while (guards[i] != g)
+		i++;
+	return route_count + i;
+}
+
+struct plans *
+plans_make(void)
+{
+	struct plans *p = calloc(1, sizeof(*p) + 2 * (size_t)route_count * sizeof(struct plan));
+
+	if (!p)
+		return NULL;
+	p->reads = (struct plan *)(p + 1);
+	p->guards = p->reads + route_count;
+	for (int i = 0; i < route_count; i++) {
+		const struct route *r = &routes[i];
+
+		if (r->query)
+			p->reads[i] = plan_for_route(r, i, &r->cache, r->query);
+		if (r->guard)
+			p->guards[i] = plan_for_route(
+			    r, guard_policy(r->guard), &r->guard->cache, r->guard->query);
+	}
+	p->session = plan_of(route_count + guard_count, &session_cache, SQL(session_find));
+	return p;
+}
+
+void
+plans_free(struct plans *p)
+{
+	free(p);
 }

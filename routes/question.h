@@ -1,19 +1,43 @@
 /*
- * From a table entry and its values to a question for the cache, and how it is
- * loaded: one statement, whose row is the body and the tags.
+ * From a table entry and the request's values to a question for the cache, and
+ * how it is loaded: one statement, whose row is the body and the tags.
  */
 #ifndef ROUTES_QUESTION_H
 #define ROUTES_QUESTION_H
 
 #include "routes/route.h"
 
+/* Where a value comes from: who calls, the ids of the path, the query. */
+struct source {
+	enum { FROM_USER, FROM_PATH, FROM_QUERY } from;
+	int index;
+};
+
+/* What can be known of a question before there is a request. */
+struct plan {
+	int policy;
+	const struct statement *st;
+	int count;
+	struct source values[KEY_MAX_PARTS]; /* as .by of the table's entry */
+	struct key_shape shape;
+};
+
+/* Of every route, at its index in the table; without a question: st NULL. */
+struct plans {
+	struct plan *reads;
+	struct plan *guards;
+	struct plan session;
+};
+
+/* Once, before the first request; NULL without memory. */
+struct plans *plans_make(void);
+void plans_free(struct plans *p);
+
 /*
- * Any thread; everything in ARENA.  VALUES are those of CACHED->by, in order.
- * For the session's question, whose parameter is secret, VALUES[0] is the
- * statement's parameter and VALUES[1] what stands in the key.  False: too
- * long.
+ * Any thread; everything in ARENA.  VALUES are the parameters of the statement,
+ * in order.  False: without memory.
  */
-bool question_make(struct question *q, struct arena *arena, int policy, const struct cached *cached,
-    const struct statement *st, const struct span *values);
+bool question_make(struct question *q, struct arena *arena, const struct plan *plan,
+    struct span key, const struct span *values);
 
 #endif

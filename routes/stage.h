@@ -6,6 +6,7 @@
 #define ROUTES_STAGE_H
 
 #include "routes/call.h"
+#include "routes/question.h"
 
 /* To the next stage; parked, enter this one again; the answer is there. */
 enum step { NEXT, WAIT, DONE };
@@ -19,10 +20,11 @@ enum step stage_admit(struct call *c);
 enum step call_fail(struct call *c, enum status st, const char *detail);
 
 /*
- * Ask for the entry of CACHED with the given values.  NEXT: *e is a
- * reference of ours and *how says where from.  WAIT: enter this stage again.
+ * Ask for the entry of KEY, which PLAN's statement loads with VALUES.  NEXT:
+ * *e is a reference of ours and *how says where from.  WAIT: enter this stage
+ * again.
  */
-enum step call_ask(struct call *c, int policy, const struct cached *cached,
-    const struct statement *st, const struct span *values, struct entry **e, enum cache_how *how);
+enum step call_ask(struct call *c, const struct plan *plan, struct span key,
+    const struct span *values, struct entry **e, enum cache_how *how);
 
 #endif

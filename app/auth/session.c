@@ -55,7 +55,7 @@ session_stored(struct span token, char stored[SESSION_STORED_BYTES])
 void
 session_name(struct span token, char name[SESSION_NAME_BYTES])
 {
-	hash_secret("pupitre cached session", token, name);
+	hash_name("pupitre session", token, name);
 }
 
 static struct span

@@ -20,7 +20,7 @@ void session_new(char token[SESSION_TOKEN_BYTES]);
 bool session_stored(struct span token, char stored[SESSION_STORED_BYTES]);
 /* The name under which a looked-up session is cached: a hash that is not the
  * stored one. */
-#define SESSION_NAME_BYTES 65
+#define SESSION_NAME_BYTES 33
 void session_name(struct span token, char name[SESSION_NAME_BYTES]);
 /*
  * Read what sql/queries/session_find.sql gives ("id TAB role TAB expires in

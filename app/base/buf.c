@@ -84,7 +84,7 @@ buf_take(struct buf *b)
 }
 
 void
-buf_add(struct buf *b, const void *bytes, size_t len)
+buf_add_slowly(struct buf *b, const void *bytes, size_t len)
 {
 	if (len == 0 || !reserve(b, len))
 		return;
@@ -92,38 +92,24 @@ buf_add(struct buf *b, const void *bytes, size_t len)
 	b->len += len;
 }
 
-void
-buf_span_add(struct buf *b, struct span s)
+char *
+buf_room(struct buf *b, size_t len)
 {
-	buf_add(b, s.at, s.len);
-}
+	char *at;
 
-void
-buf_text(struct buf *b, const char *text)
-{
-	buf_add(b, text, strlen(text));
-}
-
-void
-buf_char(struct buf *b, char c)
-{
-	buf_add(b, &c, 1);
+	if (!reserve(b, len))
+		return NULL;
+	at = b->at + b->len;
+	b->len += len;
+	return at;
 }
 
 void
 buf_number(struct buf *b, int64_t n)
 {
-	char digits[24];
-	size_t at = sizeof(digits);
-	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+	char room[TEXT_DIGITS];
 
-	do {
-		digits[--at] = (char)('0' + left % 10);
-		left /= 10;
-	} while (left);
-	if (n < 0)
-		digits[--at] = '-';
-	buf_add(b, digits + at, sizeof(digits) - at);
+	buf_span_add(b, text_digits(n, room));
 }
 
 void
@@ -162,11 +148,13 @@ put_escape(struct buf *b, unsigned char c)
 	buf_add(b, text, sizeof(text));
 }
 
-static bool
-is_plain(unsigned char c)
-{
-	return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
-}
+/* What cannot stand in a string as it is. */
+static const bool odd[256] = {
+	[0 ... 31] = true,
+	['"'] = true,
+	['\\'] = true,
+	[0x80 ... 255] = true,
+};
 
 static size_t
 put_odd(struct buf *b, struct span s, size_t at)
@@ -195,7 +183,7 @@ buf_json(struct buf *b, struct span s)
 	while (at < s.len) {
 		size_t run = at;
 
-		while (run < s.len && is_plain((unsigned char)s.at[run]))
+		while (run < s.len && !odd[(unsigned char)s.at[run]])
 			run++;
 		buf_add(b, s.at + at, run - at);
 		at = run;

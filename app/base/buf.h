@@ -28,14 +28,43 @@ struct span buf_span(const struct buf *b);
 /* The bytes, malloc'd, now the caller's (NUL behind them); NULL if !buf_ok. */
 char *buf_take(struct buf *b);
 
-void buf_add(struct buf *b, const void *bytes, size_t len);
-void buf_span_add(struct buf *b, struct span s);
-void buf_text(struct buf *b, const char *text);
-void buf_char(struct buf *b, char c);
+/* LEN more bytes, for the caller to write; NULL where it fails. */
+char *buf_room(struct buf *b, size_t len);
+/* Where there is no room: grows, or fails. */
+void buf_add_slowly(struct buf *b, const void *bytes, size_t len);
 void buf_number(struct buf *b, int64_t n);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* S as a JSON string with its quotes (RFC 8259 section 7); bytes that are
  * not UTF-8 become U+FFFD. */
 void buf_json(struct buf *b, struct span s);
+
+static inline void
+buf_add(struct buf *b, const void *bytes, size_t len)
+{
+	if (b->failed || len == 0 || b->room_bytes - b->len <= len) {
+		buf_add_slowly(b, bytes, len);
+		return;
+	}
+	memcpy(b->at + b->len, bytes, len);
+	b->len += len;
+}
+
+static inline void
+buf_span_add(struct buf *b, struct span s)
+{
+	buf_add(b, s.at, s.len);
+}
+
+static inline void
+buf_text(struct buf *b, const char *text)
+{
+	buf_add(b, text, strlen(text));
+}
+
+static inline void
+buf_char(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
 
 #endif

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t
@@ -33,12 +34,22 @@ clock_wall_ms(void)
 void
 clock_iso(int64_t wall_ms, char out[CLOCK_ISO_BYTES])
 {
+	static _Thread_local time_t last = -1;
+	static _Thread_local char text[64];
 	time_t seconds = (time_t)(wall_ms / 1000);
-	char text[64];
-	struct tm t;
+	int ms = (int)(wall_ms % 1000);
 
-	gmtime_r(&seconds, &t);
-	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900,
-	    t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, (int)(wall_ms % 1000));
-	snprintf(out, CLOCK_ISO_BYTES, "%.24s", text);
+	if (seconds != last) {
+		struct tm t;
+
+		gmtime_r(&seconds, &t);
+		snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.000Z", t.tm_year + 1900,
+		    t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+		last = seconds;
+	}
+	memcpy(out, text, CLOCK_ISO_BYTES - 1);
+	out[CLOCK_ISO_BYTES - 1] = '\0';
+	out[20] = (char)('0' + ms / 100);
+	out[21] = (char)('0' + ms / 10 % 10);
+	out[22] = (char)('0' + ms % 10);
 }

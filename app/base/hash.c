@@ -43,13 +43,25 @@ hash_stable(struct span s)
 	return siphash(s, stable_key);
 }
 
+static void
+put_hex(char *to, const unsigned char *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		to[2 * i] = digits[bytes[i] >> 4];
+		to[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	to[2 * len] = '\0';
+}
+
 void
 hash_hex(struct span s, char out[HASH_HEX_BYTES])
 {
 	unsigned char bytes[crypto_shorthash_siphashx24_BYTES];
 
 	crypto_shorthash_siphashx24(bytes, (const unsigned char *)s.at, s.len, stable_key);
-	sodium_bin2hex(out, HASH_HEX_BYTES, bytes, sizeof(bytes));
+	put_hex(out, bytes, sizeof(bytes));
 }
 
 void
@@ -59,7 +71,19 @@ hash_secret(const char *purpose, struct span secret, char out[HASH_SECRET_BYTES]
 
 	crypto_generichash(bytes, sizeof(bytes), (const unsigned char *)secret.at, secret.len,
 	    (const unsigned char *)purpose, strlen(purpose));
-	sodium_bin2hex(out, HASH_SECRET_BYTES, bytes, sizeof(bytes));
+	put_hex(out, bytes, sizeof(bytes));
+}
+
+void
+hash_name(const char *purpose, struct span secret, char out[HASH_HEX_BYTES])
+{
+	unsigned char personal[crypto_generichash_blake2b_PERSONALBYTES] = { 0 };
+	unsigned char bytes[(HASH_HEX_BYTES - 1) / 2];
+
+	memcpy(personal, purpose, strnlen(purpose, sizeof(personal)));
+	crypto_generichash_blake2b_salt_personal(bytes, sizeof(bytes),
+	    (const unsigned char *)secret.at, secret.len, NULL, 0, NULL, personal);
+	put_hex(out, bytes, sizeof(bytes));
 }
 
 bool

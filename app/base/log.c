@@ -39,15 +39,31 @@ log_wants(enum log_level level)
 static void
 put_name(struct log_line *l, const char *name)
 {
-	if (l->format == LOG_JSON) {
-		buf_text(l->to, ",\"");
-		buf_text(l->to, name);
-		buf_text(l->to, "\":");
+	bool json = l->format == LOG_JSON;
+	size_t len = strlen(name);
+	char *at = buf_room(l->to, len + (json ? 4 : 2));
+
+	if (!at)
 		return;
-	}
-	buf_char(l->to, ' ');
-	buf_text(l->to, name);
-	buf_char(l->to, '=');
+	*at++ = json ? ',' : ' ';
+	if (json)
+		*at++ = '"';
+	memcpy(at, name, len);
+	at += len;
+	if (json)
+		*at++ = '"';
+	*at = json ? ':' : '=';
+}
+
+void
+log_word(struct log_line *l, const char *name, const char *word)
+{
+	put_name(l, name);
+	if (l->format == LOG_JSON)
+		buf_char(l->to, '"');
+	buf_text(l->to, word);
+	if (l->format == LOG_JSON)
+		buf_char(l->to, '"');
 }
 
 struct log_line
@@ -58,11 +74,11 @@ log_begin(struct buf *to, int64_t time_ms, enum log_level level, const char *eve
 
 	clock_iso(time_ms, time);
 	buf_text(to, l.format == LOG_JSON ? "{\"time\":\"" : "time=");
-	buf_text(to, time);
+	buf_add(to, time, CLOCK_ISO_BYTES - 1);
 	if (l.format == LOG_JSON)
 		buf_char(to, '"');
-	log_text(&l, "level", span_of(level_names[level]));
-	log_text(&l, "event", span_of(event));
+	log_word(&l, "level", level_names[level]);
+	log_word(&l, "event", event);
 	return l;
 }
 

@@ -31,6 +31,8 @@ struct log_line {
  */
 struct log_line log_begin(struct buf *to, int64_t time_ms, enum log_level level, const char *event);
 void log_text(struct log_line *l, const char *name, struct span value);
+/* WORD is one of ours and is written as it is: no quotes, no blanks. */
+void log_word(struct log_line *l, const char *name, const char *word);
 void log_number(struct log_line *l, const char *name, int64_t value);
 void log_end(struct log_line *l);
 /* Write out all lines in FROM and empty it.  Never fails or blocks the caller:

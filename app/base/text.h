@@ -29,4 +29,8 @@ bool text_number(struct span s, int64_t *out);
 /* Letters, digits, '-', '_', '.', '~'; 1 to 64 of them: an id we may look up. */
 bool text_is_id(struct span s);
 
+/* N in decimal, at the end of ROOM. */
+#define TEXT_DIGITS 24
+struct span text_digits(int64_t n, char room[TEXT_DIGITS]);
+
 #endif

@@ -87,15 +87,21 @@ cache_is_strict(const struct cache *c)
 
 /* ---- what may be given ---- */
 
+static bool
+trusts_at(struct cache *c, int64_t now)
+{
+	return c->config.heard_ms == 0 ||
+	    rule_trusted(atomic_load(&c->heard_at_ms), now, c->config.heard_ms);
+}
+
 bool
 cache_trusts(struct cache *c)
 {
-	return c->config.heard_ms == 0 ||
-	    rule_trusted(atomic_load(&c->heard_at_ms), c->config.now_ms(), c->config.heard_ms);
+	return trusts_at(c, c->config.now_ms());
 }
 
-enum serve
-cache_judge(struct cache *c, const struct entry *e)
+static enum serve
+judge_at(struct cache *c, const struct entry *e, int64_t now)
 {
 	struct rule_life life = {
 		.made_ms = e->made_ms,
@@ -104,7 +110,7 @@ cache_judge(struct cache *c, const struct entry *e)
 		.stale_ms = atomic_load(&c->stale_ms),
 	};
 
-	return rule_serve(&life, c->config.now_ms(), cache_trusts(c), atomic_load(&c->down));
+	return rule_serve(&life, now, trusts_at(c, now), atomic_load(&c->down));
 }
 
 struct entry *
@@ -122,7 +128,7 @@ peek_good(void *ctx, struct span key)
 {
 	struct cache *c = ctx;
 	struct entry *e = c->config.strict ? NULL : cache_peek(c, key);
-	enum serve serve = e ? cache_judge(c, e) : SERVE_NO;
+	enum serve serve = e ? judge_at(c, e, c->config.now_ms()) : SERVE_NO;
 
 	if (serve == SERVE_NO || (serve == SERVE_STALE && c->config.remote)) {
 		entry_release(e);
@@ -135,12 +141,12 @@ peek_good(void *ctx, struct span key)
 static void
 refresh(struct cache *c, const struct question *q, struct entry *e)
 {
-	int64_t now = c->config.now_ms();
-	int64_t again = atomic_load(&e->refresh_ms);
+	uint32_t now = (uint32_t)(c->config.now_ms() - e->made_ms);
+	uint32_t again = atomic_load(&e->refresh);
 	struct flight *made;
 
 	if (now < again ||
-	    !atomic_compare_exchange_strong(&e->refresh_ms, &again, now + REFRESH_EVERY_MS))
+	    !atomic_compare_exchange_strong(&e->refresh, &again, now + REFRESH_EVERY_MS))
 		return;
 	if (flight_join_unseen(c->flights, q, &made) != FLIGHT_MADE)
 		return;
@@ -159,7 +165,7 @@ give_hit(struct cache *c, const struct question *q, struct entry *e, enum cache_
 	CACHE_COUNT(c, q->policy, memory_hits);
 	if (e->absent)
 		CACHE_COUNT(c, q->policy, absent_hits);
-	switch (cache_judge(c, e)) {
+	switch (judge_at(c, e, c->config.now_ms())) {
 	case SERVE_REFRESH:
 		refresh(c, q, e);
 		break;
@@ -177,6 +183,24 @@ give_hit(struct cache *c, const struct question *q, struct entry *e, enum cache_
 		break;
 	}
 	return ASK_HIT;
+}
+
+struct entry *
+cache_hit(struct cache *c, int policy, struct span key)
+{
+	int64_t now = c->config.now_ms();
+	struct entry *e = c->config.strict ? NULL : memory_get(c->memory, key, now);
+
+	if (!e)
+		return NULL;
+	if (judge_at(c, e, now) != SERVE_FRESH) {
+		entry_release(e);
+		return NULL;
+	}
+	CACHE_COUNT(c, policy, memory_hits);
+	if (e->absent)
+		CACHE_COUNT(c, policy, absent_hits);
+	return e;
 }
 
 enum cache_answer

@@ -1,7 +1,8 @@
 /*
  * The cache: one question, two levels, one load per key at a time.
  *
- *   cache_ask()    reactors: a hit at once, or a place on the key's flight
+ *   cache_hit()    reactors: a fresh hit in memory, at once
+ *   cache_ask()    reactors: that or any other hit, or a place on the flight
  *   the flight     workers: Redis, then the loader, then store and land
  *   cache_raise()  workers: after a commit and before the answer; and whoever
  *                  listens for what others have changed
@@ -123,6 +124,13 @@ void cache_set_ttl(struct cache *c, enum ttl_class ttl, int64_t ms);
 
 /* Of entries whose life has ended.  Any thread, any time. */
 void cache_set_keep(struct cache *c, int64_t grace_ms, int64_t stale_ms);
+
+/*
+ * Any thread; never blocks.  The entry in memory if it may be given as it is
+ * and nothing else need be done: a reference of the caller's, perhaps an
+ * absence.  NULL: cache_ask().
+ */
+struct entry *cache_hit(struct cache *c, int policy, struct span key);
 
 enum cache_answer { ASK_HIT, ASK_WAIT };
 

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define MOST_BYTES 99999999 /* ENTRY_DIGITS */
+
 static char *
 text_of(const struct entry *e)
 {
@@ -16,6 +18,20 @@ put(char *to, struct span s)
 	return to + s.len;
 }
 
+static uint8_t
+put_digits(char to[ENTRY_DIGITS], size_t n)
+{
+	char digits[ENTRY_DIGITS];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	memcpy(to, digits + at, sizeof(digits) - at);
+	return (uint8_t)(sizeof(digits) - at);
+}
+
 struct entry *
 entry_make(const struct entry_parts *p)
 {
@@ -23,7 +39,7 @@ entry_make(const struct entry_parts *p)
 	struct entry *e;
 	char *at;
 
-	if (p->key.len > UINT16_MAX || p->etag.len > UINT16_MAX || p->body.len > UINT32_MAX)
+	if (p->key.len > UINT16_MAX || p->etag.len > UINT8_MAX || p->body.len > MOST_BYTES)
 		return NULL;
 	e = calloc(1, sizeof(*e) + p->slot_count * sizeof(p->slots[0]) + text);
 	if (!e)
@@ -33,7 +49,8 @@ entry_make(const struct entry_parts *p)
 	e->policy = p->policy;
 	e->slot_count = (uint16_t)p->slot_count;
 	e->key_len = (uint16_t)p->key.len;
-	e->etag_len = (uint16_t)p->etag.len;
+	e->etag_len = (uint8_t)p->etag.len;
+	e->digit_count = put_digits(e->digits, p->body.len);
 	e->body_len = (uint32_t)p->body.len;
 	e->loaded = p->loaded;
 	e->made_ms = p->made_ms;
@@ -82,6 +99,12 @@ struct span
 entry_body(const struct entry *e)
 {
 	return span_make(text_of(e) + e->key_len + e->etag_len, e->body_len);
+}
+
+struct span
+entry_digits(const struct entry *e)
+{
+	return span_make(e->digits, e->digit_count);
 }
 
 size_t

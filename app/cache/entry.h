@@ -12,27 +12,32 @@
 
 #include "base/span.h"
 
+/* A body is shorter than 100 MB. */
+#define ENTRY_DIGITS 8
+
 struct entry {
 	/* Of the shard's table and eviction list; see memory.c. */
 	struct entry *chain;
 	struct entry *newer;
 	struct entry *older;
 	uint64_t hash;
-	_Atomic bool visited;
 
 	_Atomic uint32_t refs;
+	_Atomic bool visited;
 	bool gzip; /* the body is compressed */
 	bool absent; /* it says that there is nothing */
 	uint8_t policy; /* index into the cache's policies */
 	uint16_t slot_count;
 	uint16_t key_len;
-	uint16_t etag_len;
+	uint8_t etag_len;
+	uint8_t digit_count;
+	char digits[ENTRY_DIGITS]; /* of body_len, as text */
 	uint32_t body_len;
+	_Atomic uint32_t refresh; /* ms behind made_ms: not refreshed again before */
 	uint64_t loaded; /* the number that was current before its load */
 	int64_t made_ms; /* monotonic */
 	int64_t expires_ms; /* monotonic: the end of its life */
 	int64_t gone_ms; /* monotonic: not even as stale any more */
-	_Atomic int64_t refresh_ms; /* monotonic: not refreshed again before */
 	/* As it is known in Redis; epoch 0: it is not. */
 	uint64_t epoch;
 	uint64_t number;
@@ -56,7 +61,7 @@ struct entry_parts {
 	uint64_t number;
 };
 
-/* One malloc, one reference; NULL without memory. */
+/* One malloc, one reference; NULL without memory, or if a part is too long. */
 struct entry *entry_make(const struct entry_parts *parts);
 struct entry *entry_hold(struct entry *e);
 void entry_release(struct entry *e);
@@ -64,6 +69,8 @@ void entry_release(struct entry *e);
 struct span entry_key(const struct entry *e);
 struct span entry_etag(const struct entry *e);
 struct span entry_body(const struct entry *e);
+/* The length of the body in decimal digits. */
+struct span entry_digits(const struct entry *e);
 /* All of its memory. */
 size_t entry_bytes(const struct entry *e);
 

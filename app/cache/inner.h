@@ -65,8 +65,6 @@ struct cache {
 
 /* Has all been heard that was committed of late? */
 bool cache_trusts(struct cache *c);
-/* What may be done with E now; its tags are good. */
-enum serve cache_judge(struct cache *c, const struct entry *e);
 /* An entry of memory with good tags, as far as this process knows. */
 struct entry *cache_peek(struct cache *c, struct span key);
 

@@ -1,12 +1,17 @@
 #include "cache/key.h"
 
-#include <assert.h>
-
-static bool
-is_plain(unsigned char c)
-{
-	return c > ' ' && c != 0x7f && !strchr("%:*?[]\\", c);
-}
+/* What is escaped. */
+static const bool odd[256] = {
+	[0 ... ' '] = true,
+	['%'] = true,
+	['*'] = true,
+	[':'] = true,
+	['?'] = true,
+	['['] = true,
+	['\\'] = true,
+	[']'] = true,
+	[0x7f] = true,
+};
 
 static size_t
 escape(char *to, struct span value)
@@ -17,7 +22,7 @@ escape(char *to, struct span value)
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned char c = (unsigned char)value.at[i];
 
-		if (is_plain(c)) {
+		if (!odd[c]) {
 			to[n++] = (char)c;
 			continue;
 		}
@@ -28,48 +33,48 @@ escape(char *to, struct span value)
 	return n;
 }
 
-static void
-sort_by_name(const struct key_part **order, const struct key_part *parts, size_t count)
+void
+key_shape_make(struct key_shape *shape, const char *prefix, const char *const *names)
 {
-	for (size_t i = 0; i < count; i++) {
-		size_t j = i;
+	memset(shape, 0, sizeof(*shape));
+	shape->prefix = span_of(prefix);
+	shape->fixed_bytes = shape->prefix.len;
+	for (size_t i = 0; i < KEY_MAX_PARTS && names[i]; i++) {
+		size_t j = shape->count++;
 
-		for (; j > 0 && strcmp(order[j - 1]->name, parts[i].name) > 0; j--)
-			order[j] = order[j - 1];
-		order[j] = &parts[i];
+		for (; j > 0 && strcmp(shape->parts[j - 1].name.at, names[i]) > 0; j--)
+			shape->parts[j] = shape->parts[j - 1];
+		shape->parts[j].name = span_of(names[i]);
+		shape->parts[j].value = i;
+		shape->fixed_bytes += shape->parts[j].name.len + 2;
 	}
 }
 
 static size_t
-put(char *to, const char *text)
+put(char *to, struct span s)
 {
-	size_t len = strlen(text);
-
-	memcpy(to, text, len);
-	return len;
+	memcpy(to, s.at, s.len);
+	return s.len;
 }
 
 struct span
-key_build(struct arena *arena, const char *prefix, const struct key_part *parts, size_t count)
+key_build(struct arena *arena, const struct key_shape *shape, const struct span *values)
 {
-	const struct key_part *order[KEY_MAX_PARTS];
-	size_t worst = strlen(prefix);
+	size_t worst = shape->fixed_bytes;
 	size_t n;
 	char *at;
 
-	assert(count <= KEY_MAX_PARTS);
-	for (size_t i = 0; i < count; i++)
-		worst += strlen(parts[i].name) + 2 + 3 * parts[i].value.len;
+	for (size_t i = 0; i < shape->count; i++)
+		worst += 3 * values[i].len;
 	at = worst <= 4 * KEY_MAX_BYTES ? arena_alloc(arena, worst) : NULL;
 	if (!at)
 		return span_make("", 0);
-	sort_by_name(order, parts, count);
-	n = put(at, prefix);
-	for (size_t i = 0; i < count; i++) {
+	n = put(at, shape->prefix);
+	for (size_t i = 0; i < shape->count; i++) {
 		at[n++] = ':';
-		n += put(at + n, order[i]->name);
+		n += put(at + n, shape->parts[i].name);
 		at[n++] = ':';
-		n += escape(at + n, order[i]->value);
+		n += escape(at + n, values[shape->parts[i].value]);
 	}
 	return n <= KEY_MAX_BYTES ? span_make(at, n) : span_make("", 0);
 }

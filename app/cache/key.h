@@ -11,18 +11,28 @@
 #define KEY_MAX_PARTS 8
 #define KEY_MAX_BYTES 2048
 
-struct key_part {
-	const char *name;
-	struct span value;
+/* All that is the same in every key of a kind: made once. */
+struct key_shape {
+	struct span prefix;
+	size_t count;
+	size_t fixed_bytes; /* all but the values */
+	struct {
+		struct span name;
+		size_t value; /* its place among the values */
+	} parts[KEY_MAX_PARTS];
 };
 
+/* NAMES, ended by NULL or by KEY_MAX_PARTS, in any order; the texts must live
+ * as long as the shape. */
+void key_shape_make(struct key_shape *shape, const char *prefix, const char *const *names);
+
 /*
- * Build the key in ARENA.  COUNT <= KEY_MAX_PARTS; PARTS in any order.
+ * Build the key in ARENA; VALUES in the order of the shape's NAMES.
  * Percent-escaped in values: control bytes, blank, '%', ':', '*', '?', '[',
  * ']', '\\' and DEL.  Empty (len 0) if longer than KEY_MAX_BYTES or
  * without memory.
  */
 struct span key_build(
-    struct arena *arena, const char *prefix, const struct key_part *parts, size_t count);
+    struct arena *arena, const struct key_shape *shape, const struct span *values);
 
 #endif

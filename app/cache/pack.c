@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#define WORTH_BYTES 1024
+#define WORTH_BYTES 2048
 #define LEVEL 6
 /* 15 bits of window, and 16 for the gzip wrapper (zlib's manual). */
 #define GZIP_WINDOW (15 + 16)

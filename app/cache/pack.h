@@ -9,8 +9,9 @@
 
 /*
  * The gzip form (RFC 1952) of BODY, malloc'd, the caller's; *len its length.
- * NULL when BODY is under 1 KiB, or the result would not be at least a tenth
- * smaller, or there is no memory: then it goes out as it is.
+ * NULL when BODY is under 2 KiB (it travels in two packets, and would in one or
+ * two), or the result would not be at least a tenth smaller, or there is no
+ * memory: then it goes out as it is.
  */
 char *pack_gzip(struct span body, size_t *len);
 

@@ -1,8 +1,10 @@
 /*
  * A connection's life: idle, reading, its request handled or parked, sending,
- * idle again.  No function here blocks: the gate (gate.h) lets libfcgi read
- * only what is already in the socket, and a full socket moves the connection
- * to the sending list.
+ * idle again.  No function here blocks: what has come is read into the
+ * reactor's buffer, and a request that is not whole yet (gate.h) is kept in the
+ * connection's own; a full socket moves the connection to the sending list.
+ *
+ * A request that is answered at once costs one recv and one sendmsg.
  *
  * The descriptor is registered edge-triggered once.  An edge that comes while
  * a request is under way is remembered in .news and looked at afterwards.
@@ -54,7 +56,7 @@ move_to(struct conn *c, enum conn_state state)
 {
 	list_remove(&c->home->lists[c->state], c);
 	c->state = state;
-	c->since_ms = clock_ms();
+	c->since_ms = c->home->now_ms;
 	list_add(&c->home->lists[state], c);
 }
 
@@ -70,19 +72,15 @@ conn_open(struct reactor *r, int fd)
 	struct conn *c = calloc(1, sizeof(*c));
 	struct epoll_event event = { .events = READ_EVENTS, .data.ptr = c };
 
-	if (c)
-		c->fcgi = fcgi_new(fd);
-	if (!c || !c->fcgi || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+	if (!c || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
 		log_event(LOG_ERROR, "accept", "cannot take a connection: out of memory?");
-		if (c)
-			fcgi_free(c->fcgi);
 		free(c);
 		close(fd);
 		return;
 	}
 	c->home = r;
 	c->fd = fd;
-	c->since_ms = clock_ms();
+	c->since_ms = r->now_ms;
 	c->request.conn = c;
 	arena_init(&c->request.arena, ARENA_BYTES);
 	list_add(&r->lists[CONN_IDLE], c);
@@ -101,9 +99,8 @@ conn_close(struct conn *c)
 		rs->release(rs->hold);
 	if (rs->headers)
 		buf_free(rs->headers);
-	fcgi_free(c->fcgi);
-	if (c->fd >= 0)
-		close(c->fd);
+	close(c->fd);
+	free(c->kept);
 	arena_free(&c->request.arena);
 	free(c);
 }
@@ -119,12 +116,12 @@ write_log(struct conn *c)
 
 	if (!log_wants(LOG_INFO))
 		return;
-	l = log_begin(to, clock_wall_ms(), LOG_INFO, "request");
+	l = log_begin(to, c->home->wall_ms, LOG_INFO, "request");
 	log_text(&l, "id", rq->request_id);
-	log_text(&l, "method", rq->head ? span_of("HEAD") : span_of(method_name(rq->method)));
-	log_text(&l, "route", span_of(rq->route ? rq->route : "-"));
+	log_word(&l, "method", rq->head ? "HEAD" : method_name(rq->method));
+	log_word(&l, "route", rq->route ? rq->route : "-");
 	log_number(&l, "status", status_code(rq->response.status));
-	log_text(&l, "cache", span_of(rq->cache ? rq->cache : "-"));
+	log_word(&l, "cache", rq->cache ? rq->cache : "-");
 	log_number(&l, "bytes", (int64_t)rq->response.body.len);
 	log_number(&l, "us", clock_us() - rq->began_us);
 	log_number(&l, "redis_us", rq->redis_us);
@@ -145,7 +142,6 @@ forget(struct conn *c)
 		rq->response.release(rq->response.hold);
 	if (rq->response.headers)
 		buf_free(rq->response.headers);
-	fcgi_done(c->fcgi);
 	arena_reset(&rq->arena);
 	arena = rq->arena;
 	memset(rq, 0, sizeof(*rq));
@@ -220,16 +216,16 @@ answer(struct conn *c)
 
 /* ---- the request ---- */
 
+/* Who is resumed meanwhile comes back on this thread, later. */
 static void
 handle(struct conn *c)
 {
 	const struct server_config *config = c->home->config;
 
-	/* Parked before the handler runs: it may be resumed before it returns. */
-	if (c->state != CONN_PARKED)
-		move_to(c, CONN_PARKED);
 	if (config->handle(config->app, &c->request) == ANSWERED)
 		answer(c);
+	else if (c->state != CONN_PARKED)
+		move_to(c, CONN_PARKED);
 }
 
 static void
@@ -238,8 +234,9 @@ see_param(void *ctx, struct span name, struct span value)
 	struct request *rq = ctx;
 
 #define X(field, text) \
-	if (rq->field.at == NULL && span_is(name, text)) { \
-		rq->field = value; \
+	if (name.len == sizeof(text) - 1 && memcmp(name.at, text, sizeof(text) - 1) == 0) { \
+		if (rq->field.at == NULL) \
+			rq->field = value; \
 		return; \
 	}
 	REQUEST_PARAMS(X)
@@ -260,75 +257,98 @@ method_of(struct request *rq)
 	return METHOD_OTHER;
 }
 
+/* Out of the reactor's buffer into the request's own memory. */
 static bool
-read_body(struct conn *c)
+take(struct conn *c, const unsigned char *wire, enum gate g)
 {
 	struct request *rq = &c->request;
-	size_t room = c->gate.body_bytes;
-	char *at = arena_alloc(&rq->arena, room + 1);
+	char *params = arena_alloc(&rq->arena, c->gate.params_bytes);
+	char *body;
 
-	if (!at || !fcgi_body(c->fcgi, at, room, &rq->body.len))
+	if (!params || !gate_params(wire, &c->gate, params, see_param, rq))
 		return false;
-	rq->body.at = at;
-	return rq->body.len == room;
+	rq->method = method_of(rq);
+	rq->body_too_large = g == GATE_TOO_LARGE;
+	if (rq->body_too_large || c->gate.body_bytes == 0)
+		return true;
+	body = arena_alloc(&rq->arena, c->gate.body_bytes);
+	if (!body)
+		return false;
+	gate_body(wire, &c->gate, body);
+	rq->body = span_make(body, c->gate.body_bytes);
+	return true;
 }
 
 static void
-begin(struct conn *c, bool too_large)
+begin(struct conn *c, const unsigned char *wire, size_t len, enum gate g)
 {
-	struct request *rq = &c->request;
+	bool fine;
 
 	count(&c->home->requests);
-	if (!fcgi_accept(c->fcgi)) {
-		c->fd = -1; /* libfcgi closed it */
-		conn_close(c);
+	/* nginx sends no second request before the answer: who does is not
+	 * answered twice. */
+	c->close_after = g == GATE_TOO_LARGE || len > c->gate.wire_bytes;
+	c->request.began_us = clock_us();
+	fine = take(c, wire, g);
+	free(c->kept);
+	c->kept = NULL;
+	c->kept_len = 0;
+	if (fine) {
+		handle(c);
 		return;
 	}
-	fcgi_params(c->fcgi, see_param, rq);
-	rq->method = method_of(rq);
-	rq->body_too_large = too_large;
-	if (too_large) {
-		c->close_after = true;
-	} else if (!read_body(c)) {
-		count(&c->home->broken);
-		conn_close(c);
-		return;
-	}
-	handle(c);
+	count(&c->home->broken);
+	conn_close(c);
 }
 
-/* What is in the socket?  Nothing is taken out before the gate says so. */
+/* What is there of a request stays until the rest of it comes. */
+static void
+keep(struct conn *c, const unsigned char *wire, size_t len)
+{
+	unsigned char *kept = realloc(c->kept, len);
+
+	if (!kept) {
+		conn_close(c);
+		return;
+	}
+	memcpy(kept + c->kept_len, wire + c->kept_len, len - c->kept_len);
+	c->kept = kept;
+	c->kept_len = len;
+	if (c->state == CONN_IDLE)
+		move_to(c, CONN_READING);
+}
+
+/* Read what has come; the buffer holds any whole request, so what does not fit
+ * is of none that is answered. */
 static void
 look(struct conn *c)
 {
 	struct reactor *r = c->home;
-	int64_t now_us = clock_us();
-	ssize_t n = recv(c->fd, r->peek, GATE_PEEK_BYTES, MSG_PEEK | MSG_DONTWAIT);
+	size_t len = c->kept_len;
 	enum gate g;
+	ssize_t n;
 
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	do
+		n = recv(c->fd, r->wire + len, GATE_WIRE_BYTES - len, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return;
 	if (n <= 0) {
 		conn_close(c);
 		return;
 	}
-	g = gate_look(r->peek, (size_t)n, &c->gate);
+	if (len)
+		memcpy(r->wire, c->kept, len);
+	len += (size_t)n;
+	g = gate_look(r->wire, len, &c->gate);
 	if (g == GATE_MORE) {
-		if (c->state == CONN_IDLE)
-			move_to(c, CONN_READING);
-		return;
-	}
-	if (g == GATE_BROKEN) {
+		keep(c, r->wire, len);
+	} else if (g == GATE_BROKEN) {
 		count(&r->broken);
 		conn_close(c);
-		return;
+	} else {
+		begin(c, r->wire, len, g);
 	}
-	/* nginx sends no second request before the answer; whoever does would
-	 * have its beginning swallowed by libfcgi's buffer. */
-	if (g == GATE_READY && (size_t)n > c->gate.wire_bytes)
-		c->close_after = true;
-	c->request.began_us = now_us;
-	begin(c, g == GATE_TOO_LARGE);
 }
 
 void
@@ -340,6 +360,8 @@ conn_event(struct conn *c, uint32_t events)
 	} else if (c->state == CONN_SENDING || c->state == CONN_PARKED) {
 		c->news = true;
 	} else {
+		/* Its end, which came with the last bytes, is not told twice. */
+		c->news = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 		look(c);
 	}
 }

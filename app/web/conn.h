@@ -7,7 +7,6 @@
 
 #include <stdatomic.h>
 
-#include "web/fcgi.h"
 #include "web/frame.h"
 #include "web/gate.h"
 #include "web/server.h"
@@ -28,10 +27,11 @@ struct conn {
 	struct conn *newer;
 	enum conn_state state;
 	int64_t since_ms; /* in this state */
-	int fd; /* -1: closed under us */
+	int fd;
 	bool news; /* an event came while it was busy */
 	bool close_after;
-	struct fcgi *fcgi;
+	unsigned char *kept; /* what has come of a request, NULL: nothing */
+	size_t kept_len;
 	struct gate_request gate;
 	struct frame frame;
 	struct request request;
@@ -51,7 +51,9 @@ struct reactor {
 	int epoll_fd;
 	int wake_fd;
 	struct conn_list lists[CONN_STATES];
-	unsigned char *peek; /* GATE_PEEK_BYTES */
+	unsigned char *wire; /* GATE_WIRE_BYTES, of the connection being read */
+	int64_t now_ms; /* of this round */
+	int64_t wall_ms;
 	struct buf log; /* lines of this round */
 	bool draining;
 	bool listening; /* the socket is in the epoll set */

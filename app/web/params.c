@@ -58,13 +58,13 @@ out_of_bounds(struct request *rq, const struct param *p)
 static bool
 set_number(struct request *rq, int64_t n, struct span *value)
 {
-	char text[24];
-	int len = snprintf(text, sizeof(text), "%" PRId64, n);
-	char *copy = arena_copy(&rq->arena, span_make(text, (size_t)len));
+	char text[TEXT_DIGITS];
+	struct span digits = text_digits(n, text);
+	char *copy = arena_copy(&rq->arena, digits);
 
 	if (!copy)
 		return false;
-	*value = span_make(copy, (size_t)len);
+	*value = span_make(copy, digits.len);
 	return true;
 }
 

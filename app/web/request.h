@@ -68,7 +68,10 @@ struct response {
 	const char *content_type; /* NULL: application/json */
 	struct span body; /* must live until RELEASE(HOLD) */
 	bool gzip; /* the body is compressed */
+	struct span body_digits; /* its length in decimal; empty: not known yet */
 	struct span etag; /* may be empty */
+	struct span cache_status; /* RFC 9211, without the ttl; empty: none */
+	int64_t ttl_s;
 	struct buf *headers; /* further lines, each with its CRLF; may be NULL */
 	int retry_after_s;
 	void *hold;

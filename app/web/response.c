@@ -1,12 +1,12 @@
 #include "web/request.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
 #include "base/text.h"
 
 #define PROBLEM_BYTES 16384
 #define HEAD_BYTES 8192
+/* Of a head, all that is not of a length of its own; half of it is used. */
+#define FIXED_BYTES 512
 
 const char *
 method_name(enum method m)
@@ -167,71 +167,127 @@ respond_problem(struct request *rq, enum status st, const char *detail)
 	buf_free(&b);
 }
 
-/* "db;dur=1.234", in milliseconds as Server-Timing wants it. */
-static size_t
-put_timing(char *to, size_t room, const char *name, int64_t us)
-{
-	int n = snprintf(
-	    to, room, "%s;dur=%lld.%03lld", name, (long long)(us / 1000), (long long)(us % 1000));
+/* ---- the head ---- */
 
-	return n > 0 ? (size_t)n : 0;
+/* Writes into room that was measured before. */
+struct pen {
+	char *at;
+	char *end;
+};
+
+static void
+put_span(struct pen *p, struct span s)
+{
+	if (s.len > (size_t)(p->end - p->at))
+		return;
+	memcpy(p->at, s.at, s.len);
+	p->at += s.len;
+}
+
+static inline void
+put_text(struct pen *p, const char *text)
+{
+	put_span(p, span_make(text, strlen(text)));
 }
 
 static void
-put_timings(struct buf *b, const struct request *rq, int64_t total_us)
+put_number(struct pen *p, int64_t n)
 {
-	char text[128];
-	size_t n = put_timing(text, sizeof(text), "Server-Timing: total", total_us);
+	char room[TEXT_DIGITS];
 
-	if (rq->redis_us)
-		n += put_timing(text + n, sizeof(text) - n, ", redis", rq->redis_us);
-	if (rq->db_us)
-		n += put_timing(text + n, sizeof(text) - n, ", db", rq->db_us);
-	buf_add(b, text, n);
-	buf_text(b, "\r\n");
+	put_span(p, text_digits(n, room));
+}
+
+/* "1.234", milliseconds, as Server-Timing wants them. */
+static void
+put_ms(struct pen *p, int64_t us)
+{
+	int64_t rest = us % 1000;
+	char text[] = { '.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
+		(char)('0' + rest % 10) };
+
+	put_number(p, us / 1000);
+	put_span(p, span_make(text, sizeof(text)));
 }
 
 static void
-put_body_headers(struct buf *b, const struct response *rs)
+put_timings(struct pen *p, const struct request *rq, int64_t total_us)
 {
-	buf_text(b, "Content-Type: ");
-	buf_text(b, rs->content_type ? rs->content_type : "application/json");
-	buf_text(b, "\r\nContent-Length: ");
-	buf_number(b, (int64_t)rs->body.len);
-	buf_text(b, rs->gzip ? "\r\nContent-Encoding: gzip\r\n" : "\r\n");
+	put_text(p, "Server-Timing: total;dur=");
+	put_ms(p, total_us > 0 ? total_us : 0);
+	if (rq->redis_us) {
+		put_text(p, ", redis;dur=");
+		put_ms(p, rq->redis_us);
+	}
+	if (rq->db_us) {
+		put_text(p, ", db;dur=");
+		put_ms(p, rq->db_us);
+	}
+	put_text(p, "\r\n");
+}
+
+static void
+put_body_headers(struct pen *p, const struct response *rs)
+{
+	put_text(p, "Content-Type: ");
+	put_text(p, rs->content_type ? rs->content_type : "application/json");
+	put_text(p, "\r\nContent-Length: ");
+	if (rs->body_digits.len)
+		put_span(p, rs->body_digits);
+	else
+		put_number(p, (int64_t)rs->body.len);
+	put_text(p, rs->gzip ? "\r\nContent-Encoding: gzip\r\n" : "\r\n");
+}
+
+static void
+put_cache_status(struct pen *p, const struct response *rs)
+{
+	put_text(p, "Cache-Status: pupitre; ");
+	put_span(p, rs->cache_status);
+	put_text(p, "; ttl=");
+	put_number(p, rs->ttl_s);
+	put_text(p, "\r\n");
+}
+
+static void
+put_head(struct pen *p, const struct request *rq, int64_t total_us)
+{
+	const struct response *rs = &rq->response;
+
+	put_text(p, "Status: ");
+	put_text(p, reason(status_code(rs->status)));
+	put_text(p, "\r\nCache-Control: private, no-cache\r\n");
+	if (rs->status != NOT_MODIFIED)
+		put_body_headers(p, rs);
+	if (rs->etag.len) {
+		put_text(p, "ETag: ");
+		put_span(p, rs->etag);
+		put_text(p, "\r\n");
+	}
+	if (rs->cache_status.len)
+		put_cache_status(p, rs);
+	if (rs->retry_after_s) {
+		put_text(p, "Retry-After: ");
+		put_number(p, rs->retry_after_s);
+		put_text(p, "\r\n");
+	}
+	if (rs->headers && buf_ok(rs->headers))
+		put_span(p, buf_span(rs->headers));
+	put_timings(p, rq, total_us);
+	put_text(p, "\r\n");
 }
 
 struct span
 response_head(struct request *rq, int64_t total_us)
 {
-	struct response *rs = &rq->response;
-	struct span head = { "", 0 };
-	struct buf b;
-	char *text;
+	const struct response *rs = &rq->response;
+	size_t room = FIXED_BYTES + rs->etag.len + rs->cache_status.len +
+	    (rs->headers ? rs->headers->len : 0);
+	char *text = arena_alloc(&rq->arena, room);
+	struct pen p = { text, text + room };
 
-	buf_init(&b, HEAD_BYTES);
-	buf_text(&b, "Status: ");
-	buf_text(&b, reason(status_code(rs->status)));
-	buf_text(&b, "\r\nCache-Control: private, no-cache\r\n");
-	if (rs->status != NOT_MODIFIED)
-		put_body_headers(&b, rs);
-	if (rs->etag.len) {
-		buf_text(&b, "ETag: ");
-		buf_span_add(&b, rs->etag);
-		buf_text(&b, "\r\n");
-	}
-	if (rs->retry_after_s) {
-		buf_text(&b, "Retry-After: ");
-		buf_number(&b, rs->retry_after_s);
-		buf_text(&b, "\r\n");
-	}
-	if (rs->headers && buf_ok(rs->headers))
-		buf_span_add(&b, buf_span(rs->headers));
-	put_timings(&b, rq, total_us);
-	buf_text(&b, "\r\n");
-	text = buf_ok(&b) ? arena_copy(&rq->arena, buf_span(&b)) : NULL;
-	if (text)
-		head = span_make(text, b.len);
-	buf_free(&b);
-	return head;
+	if (!text)
+		return span_make("", 0);
+	put_head(&p, rq, total_us);
+	return span_make(text, (size_t)(p.at - text));
 }

@@ -219,6 +219,14 @@ goes_on(struct reactor *r)
 	return !r->draining || conn_count(r) > 0;
 }
 
+/* Exact enough for states and log lines. */
+static void
+read_clocks(struct reactor *r)
+{
+	r->now_ms = clock_ms();
+	r->wall_ms = clock_wall_ms();
+}
+
 static void *
 run(void *ctx)
 {
@@ -228,6 +236,7 @@ run(void *ctx)
 	while (goes_on(r)) {
 		int n = epoll_wait(r->epoll_fd, events, EVENTS, keep_time(r));
 
+		read_clocks(r);
 		/* An event's connection cannot have been closed in this round by
 		 * another event: each is closed only by its own, by time, or to
 		 * make room for new ones, which come last. */
@@ -258,10 +267,10 @@ reactor_open(struct reactor *r, struct server *s)
 	r->server = s;
 	r->config = &s->config;
 	buf_init(&r->log, LOG_BYTES);
-	r->peek = malloc(GATE_PEEK_BYTES);
+	r->wire = malloc(GATE_WIRE_BYTES);
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!r->peek || r->epoll_fd < 0 || r->wake_fd < 0 ||
+	if (!r->wire || r->epoll_fd < 0 || r->wake_fd < 0 ||
 	    epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &event) < 0)
 		return false;
 	listen_on(r);
@@ -279,7 +288,7 @@ reactor_close(struct reactor *r)
 		close(r->epoll_fd);
 	if (r->wake_fd >= 0)
 		close(r->wake_fd);
-	free(r->peek);
+	free(r->wire);
 	buf_free(&r->log);
 }
 

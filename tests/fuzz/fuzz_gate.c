@@ -1,49 +1,86 @@
 /*
- * The way of hostile bytes: the gate, and what it lets through, libfcgi, as the
- * server uses them.  Built by `make fuzz` with clang's libFuzzer; bytes that
- * the gate lets through must be read to their end without blocking, and the
- * parameters must be whole.
+ * Hostile bytes against the gate.  What it lets through is read a second time
+ * by libfcgi, which must find the same parameters, in the same order, and the
+ * same body.  Built by `make fuzz` with clang's libFuzzer.
  */
+#include <fcgiapp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "web/fcgi.h"
 #include "web/gate.h"
 
-static void
-see(void *ctx, struct span name, struct span value)
-{
-	size_t *bytes = ctx;
+#define BEGIN_REQUEST 1
 
-	*bytes += name.len + value.len;
+/* Pairs that libfcgi has and that the gate saw, side by side. */
+struct both {
+	char **at;
+};
+
+/* Two of one name: libfcgi gives both, as the gate does. */
+static void
+compare(void *ctx, struct span name, struct span value)
+{
+	struct both *b = ctx;
+	const char *theirs = *b->at++;
+
+	if (!theirs || strlen(theirs) != name.len + 1 + value.len ||
+	    memcmp(theirs, name.at, name.len) != 0 || theirs[name.len] != '=' ||
+	    memcmp(theirs + name.len + 1, value.at, value.len) != 0)
+		abort();
 }
 
 static void
-read_through(const uint8_t *data, const struct gate_request *seen)
+ignore(void *ctx, struct span name, struct span value)
 {
-	static char body[GATE_BODY_BYTES + 1];
-	struct fcgi *f;
-	size_t bytes = 0;
-	size_t len = 0;
+	(void)ctx;
+	(void)name;
+	(void)value;
+}
+
+/* libfcgi 2.4.2 forgets the padding of a record that begins the request or ends
+ * a stream, and takes it for the next header. */
+static bool
+has_padding_at_an_end(const unsigned char *at, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		const unsigned char *r = at + done;
+		size_t content = (size_t)(r[4] << 8 | r[5]);
+
+		if (r[6] && (content == 0 || r[1] == BEGIN_REQUEST))
+			return true;
+		done += 8 + content + r[6];
+	}
+	return false;
+}
+
+static void
+read_by_both(const unsigned char *data, const struct gate_request *seen, char *params)
+{
+	static char ours[GATE_BODY_BYTES + 1];
+	static char theirs[GATE_BODY_BYTES + 1];
+	FCGX_Request request;
+	struct both b;
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
 		abort();
 	if (write(pair[0], data, seen->wire_bytes) != (ssize_t)seen->wire_bytes)
 		abort();
-	f = fcgi_new(pair[1]);
-	if (!f || !fcgi_accept(f))
+	FCGX_InitRequest(&request, -1, FCGI_FAIL_ACCEPT_ON_INTR);
+	request.ipcFd = pair[1];
+	request.keepConnection = 1;
+	if (FCGX_Accept_r(&request) != 0)
 		abort();
-	fcgi_params(f, see, &bytes);
-	if (bytes > seen->params_bytes + 64)
+	/* The first is its own: FCGI_ROLE=RESPONDER. */
+	b.at = request.envp + 1;
+	if (!gate_params(data, seen, params, compare, &b) || *b.at)
 		abort();
-	if (!fcgi_body(f, body, sizeof(body), &len) || len != seen->body_bytes)
+	gate_body(data, seen, ours);
+	if (FCGX_GetStr(theirs, sizeof(theirs), request.in) != (int)seen->body_bytes ||
+	    memcmp(ours, theirs, seen->body_bytes) != 0)
 		abort();
-	/* Nothing is left for a next request to begin with. */
-	if (recv(pair[1], body, 1, MSG_DONTWAIT) >= 0)
-		abort();
-	fcgi_free(f);
+	FCGX_Free(&request, 0);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -55,10 +92,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static bool started;
 	struct gate_request seen;
+	char *params;
+	enum gate g;
 
 	if (!started)
-		started = fcgi_start();
-	if (gate_look(data, len, &seen) == GATE_READY && seen.wire_bytes < 60000)
-		read_through(data, &seen);
+		started = FCGX_Init() == 0;
+	g = gate_look(data, len, &seen);
+	if (g != GATE_READY && g != GATE_TOO_LARGE)
+		return 0;
+	/* Of their own size, so that a byte too far is noticed. */
+	params = malloc(seen.params_bytes ? seen.params_bytes : 1);
+	if (gate_params(data, &seen, params, ignore, NULL) && g == GATE_READY &&
+	    seen.wire_bytes < 60000 && !has_padding_at_an_end(data, seen.wire_bytes))
+		read_by_both(data, &seen, params);
+	free(params);
 	return 0;
 }

@@ -4,7 +4,7 @@
 
 /* A request as nginx would send it, built piece by piece. */
 struct wire {
-	unsigned char at[2 * GATE_PEEK_BYTES];
+	unsigned char at[2 * GATE_WIRE_BYTES];
 	size_t len;
 };
 
@@ -52,6 +52,37 @@ request(struct wire *w, const char *body, size_t body_len)
 
 static struct wire wire;
 static struct gate_request seen;
+static char params[GATE_PARAMS_BYTES + 1];
+
+/* The pairs that were seen, as name=value with a blank behind each. */
+static char pairs[512];
+
+static void
+see(void *ctx, struct span name, struct span value)
+{
+	size_t len = strlen(pairs);
+
+	assert_ptr_equal(ctx, &wire);
+	snprintf(pairs + len, sizeof(pairs) - len, "%.*s=%.*s ", SPAN_ARG(name), SPAN_ARG(value));
+}
+
+static bool
+read_params(void)
+{
+	pairs[0] = '\0';
+	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_READY);
+	return gate_params(wire.at, &seen, params, see, &wire);
+}
+
+/* A request whose one PARAMS record has these bytes. */
+static void
+request_of(const void *content, size_t len)
+{
+	begin(&wire, 1, 1);
+	record(&wire, 4, 1, content, len, 0);
+	record(&wire, 4, 1, NULL, 0, 0);
+	record(&wire, 5, 1, NULL, 0, 0);
+}
 
 static void
 a_whole_request_passes(void **state)
@@ -150,27 +181,47 @@ lengths_that_lie_are_broken(void **state)
 {
 	(void)state;
 	/* A name of 2 GiB. */
-	begin(&wire, 1, 1);
-	record(&wire, 4, 1,
-	    "\xff\xff\xff\xff\x01"
-	    "ab",
-	    7, 0);
-	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
-	/* Parameters that end inside a value. */
-	begin(&wire, 1, 1);
-	record(&wire, 4, 1,
-	    "\x01\x09"
-	    "ab",
-	    4, 0);
-	record(&wire, 4, 1, NULL, 0, 0);
-	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
+	request_of("\xff\xff\xff\xff\x01"
+		   "ab",
+	    7);
+	assert_false(read_params());
+	/* Both of 2 GiB less one: their sum must not overflow. */
+	request_of("\xff\xff\xff\xff\xff\xff\xff\xff"
+		   "ab",
+	    10);
+	assert_false(read_params());
+	/* Parameters that end inside a value, a length, between the two. */
+	request_of("\x01\x09"
+		   "ab",
+	    4);
+	assert_false(read_params());
+	request_of("\x01\x80\x00", 3);
+	assert_false(read_params());
+	request_of("\x01", 1);
+	assert_false(read_params());
+	/* A name of nothing. */
+	request_of("\x00\x01"
+		   "a",
+	    3);
+	assert_false(read_params());
 	/* A NUL in a value. */
-	begin(&wire, 1, 1);
-	record(&wire, 4, 1,
-	    "\x01\x02"
-	    "ab\0",
-	    5, 0);
-	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
+	request_of("\x01\x02"
+		   "ab\0",
+	    5);
+	assert_false(read_params());
+}
+
+static void
+parameters_are_read(void **state)
+{
+	(void)state;
+	request_of("\x01\x02"
+		   "abc"
+		   "\x80\0\0\x03\x00"
+		   "def",
+	    13);
+	assert_true(read_params());
+	assert_string_equal(pairs, "a=bc def= ");
 }
 
 static void
@@ -182,29 +233,78 @@ pairs_may_be_cut_by_records(void **state)
 	(void)state;
 	begin(&wire, 1, 1);
 	for (size_t i = 0; i < sizeof(pair) - 1; i++)
-		record(&wire, 4, 1, pair + i, 1, 0);
+		record(&wire, 4, 1, pair + i, 1, (int)i % 3);
 	record(&wire, 4, 1, NULL, 0, 0);
 	record(&wire, 5, 1, NULL, 0, 0);
-	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_READY);
+	assert_true(read_params());
+	assert_string_equal(pairs, "a=bc ");
 }
 
 static void
-padding_that_libfcgi_would_forget_is_broken(void **state)
+a_body_in_pieces_is_put_together(void **state)
 {
-	static const char pair[] = "\x01\x02"
-				   "abc";
+	char body[9];
 
 	(void)state;
+	begin(&wire, 1, 1);
+	record(&wire, 4, 1, NULL, 0, 0);
+	record(&wire, 5, 1, "one ", 4, 4);
+	record(&wire, 5, 1, "two, ", 5, 3);
+	record(&wire, 5, 1, NULL, 0, 0);
+	assert_true(read_params());
+	assert_int_equal(seen.body_bytes, sizeof(body));
+	gate_body(wire.at, &seen, body);
+	assert_memory_equal(body, "one two, ", sizeof(body));
+}
+
+static void
+padding_is_passed_over_anywhere(void **state)
+{
+	(void)state;
 	for (int padded = 0; padded < 4; padded++) {
+		char body[4];
+
 		wire.len = 0;
 		record(&wire, 1, 1, "\0\1\1\0\0\0\0\0", 8, padded == 1 ? 8 : 0);
-		record(&wire, 4, 1, pair, 5, 3);
+		record(&wire, 4, 1,
+		    "\x01\x02"
+		    "abc",
+		    5, 3);
 		record(&wire, 4, 1, NULL, 0, padded == 2 ? 8 : 0);
 		record(&wire, 5, 1, "body", 4, 4);
 		record(&wire, 5, 1, NULL, 0, padded == 3 ? 8 : 0);
-		assert_int_equal(
-		    gate_look(wire.at, wire.len, &seen), padded ? GATE_BROKEN : GATE_READY);
+		assert_true(read_params());
+		assert_string_equal(pairs, "a=bc ");
+		gate_body(wire.at, &seen, body);
+		assert_memory_equal(body, "body", 4);
+		assert_int_equal(seen.wire_bytes, wire.len);
 	}
+}
+
+static void
+more_parameters_than_the_cap_are_broken(void **state)
+{
+	static char many[GATE_PARAMS_BYTES + 1];
+
+	(void)state;
+	request_of(many, sizeof(many));
+	assert_int_equal(gate_look(wire.at, wire.len, &seen), GATE_BROKEN);
+}
+
+/* Records of one byte: the framing is eight times the content. */
+static void
+framing_that_fills_the_buffer_waits_no_longer(void **state)
+{
+	(void)state;
+	begin(&wire, 1, 1);
+	record(&wire, 4, 1, NULL, 0, 0);
+	while (wire.len < GATE_WIRE_BYTES)
+		record(&wire, 5, 1, "x", 1, 0);
+	assert_int_equal(gate_look(wire.at, GATE_WIRE_BYTES, &seen), GATE_TOO_LARGE);
+	begin(&wire, 1, 1);
+	while (wire.len < GATE_WIRE_BYTES)
+		record(&wire, 4, 1, "x", 1, 0);
+	assert_int_equal(gate_look(wire.at, GATE_WIRE_BYTES, &seen), GATE_BROKEN);
 }
 
 int
@@ -220,7 +320,11 @@ main(void)
 		cmocka_unit_test(other_roles_versions_and_ids_are_broken),
 		cmocka_unit_test(lengths_that_lie_are_broken),
 		cmocka_unit_test(pairs_may_be_cut_by_records),
-		cmocka_unit_test(padding_that_libfcgi_would_forget_is_broken),
+		cmocka_unit_test(parameters_are_read),
+		cmocka_unit_test(a_body_in_pieces_is_put_together),
+		cmocka_unit_test(padding_is_passed_over_anywhere),
+		cmocka_unit_test(more_parameters_than_the_cap_are_broken),
+		cmocka_unit_test(framing_that_fills_the_buffer_waits_no_longer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,7 @@
 /*
- * The server over a real unix socket, with real libfcgi: kept connections,
+ * The server over a real unix socket: kept connections,
  * half-open ones, pipelined ones, parked requests, large answers, the end.
  */
-#include "web/fcgi.h"
 #include "web/listen.h"
 #include "web/server.h"
 
@@ -304,6 +303,30 @@ a_pipelined_request_is_not_mixed_in(void **state)
 }
 
 static void
+who_hangs_up_behind_his_request_is_answered_and_forgotten(void **state)
+{
+	static const char *const uris[] = { "/one", "/parked" };
+	char wire[512];
+	char answer[4096];
+	struct server_stats stats;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		int fd = dial();
+
+		send_all(fd, wire, write_request(wire, uris[i], "", 0));
+		shutdown(fd, SHUT_WR);
+		assert_true(read_answer(fd, answer, sizeof(answer), &len));
+		assert_string_equal(body_of(answer), uris[i]);
+		assert_int_equal(recv(fd, answer, 1, 0), 0);
+		close(fd);
+	}
+	server_read_stats(server, &stats);
+	assert_int_equal(stats.connections, 0);
+}
+
+static void
 half_open_connections_delay_nobody_and_are_closed(void **state)
 {
 	enum { HALF = 200 };
@@ -477,6 +500,7 @@ main(void)
 		T(a_body_too_large_is_413_and_closes),
 		T(forged_records_in_a_body_reach_no_handler),
 		T(a_pipelined_request_is_not_mixed_in),
+		T(who_hangs_up_behind_his_request_is_answered_and_forgotten),
 		T(half_open_connections_delay_nobody_and_are_closed),
 		T(a_request_may_arrive_byte_by_byte),
 		T(idle_connections_make_room_for_new_ones),
@@ -495,7 +519,7 @@ main(void)
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		return 1;
 	log_set_level(LOG_ERROR);
-	if (!random_start() || !fcgi_start())
+	if (!random_start())
 		return 1;
 	large = malloc(LARGE_BYTES);
 	if (!large)
