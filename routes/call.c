@@ -168,7 +168,7 @@ call_ask(struct call *c, const struct plan *plan, struct span key, const struct 
 			return s;
 	}
 	*how = HOW_MEMORY;
-	*e = cache_hit(c->app->cache, plan->policy, key);
+	*e = cache_hit(c->app->cache, plan->policy, key, c->now_ms);
 	if (*e)
 		return take_hit(c, e);
 	if (!question_make(&q, &c->rq->arena, plan, key, values))
@@ -319,7 +319,7 @@ answer_read(struct call *c)
 		return s;
 	c->rq->cache = how_words[how];
 	rs->cache_status = cache_words[how];
-	rs->ttl_s = (e->expires_ms - clock_ms()) / 1000;
+	rs->ttl_s = (e->expires_ms - c->now_ms) / 1000;
 	rs->status = has_same(c->rq->if_none_match, entry_etag(e)) ? NOT_MODIFIED : OK;
 	rs->body = entry_body(e);
 	rs->body_digits = entry_digits(e);
@@ -384,12 +384,15 @@ call_of(struct app *app, struct request *rq)
 {
 	struct call *c = rq->state;
 
-	if (c)
+	if (c) {
+		c->now_ms = clock_ms();
 		return c;
+	}
 	c = rq->state = arena_alloc(&rq->arena, sizeof(*c));
 	if (c) {
 		c->app = app;
 		c->rq = rq;
+		c->now_ms = rq->began_us / 1000;
 	}
 	return c;
 }

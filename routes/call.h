@@ -15,6 +15,7 @@ struct call {
 	struct request *rq;
 	const struct route *route;
 	int stage;
+	int64_t now_ms; /* when it was entered, first or again */
 	enum status status; /* of the handler */
 	struct span ids[ROUTER_MAX_IDS]; /* of the path, in order */
 	struct span params[PARAMS_MAX]; /* as route->params */

@@ -41,7 +41,7 @@ take_session(struct call *c, struct entry *e)
 {
 	struct identity user = { .by_cookie = c->rq->user.by_cookie };
 
-	if (!e->absent && session_parse(entry_body(e), clock_wall_ms(), &user))
+	if (!e->absent && session_parse(entry_body(e), c->rq->wall_ms, &user))
 		c->rq->user = user;
 	entry_release(e);
 	return NEXT;
@@ -80,7 +80,7 @@ look_up_session(struct call *c)
 	session_name(c->rq->session_token, name);
 	key = key_build(&c->rq->arena, &plan->shape, &value);
 	if (!c->landed)
-		e = cache_hit(c->app->cache, plan->policy, key);
+		e = cache_hit(c->app->cache, plan->policy, key, c->now_ms);
 	return e ? take_session(c, e) : ask_for_session(c, plan, key);
 }
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -117,12 +118,28 @@ log_end(struct log_line *l)
 	buf_text(l->to, l->format == LOG_JSON ? "}\n" : "\n");
 }
 
-/* As many whole lines as surely fit into a pipe that has room. */
+static bool to_file;
+static pthread_once_t to_file_once = PTHREAD_ONCE_INIT;
+
+static void
+find_out(void)
+{
+	struct stat st;
+
+	to_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* As many whole lines as surely fit into a pipe that has room; a file takes all
+ * of them. */
 static size_t
 piece_of(struct span lines)
 {
 	size_t len = lines.len < PIPE_BUF ? lines.len : PIPE_BUF;
 	const char *end = memrchr(lines.at, '\n', len);
+
+	pthread_once(&to_file_once, find_out);
+	if (to_file)
+		return lines.len;
 
 	return end ? (size_t)(end - lines.at) + 1 : len;
 }

@@ -186,9 +186,8 @@ give_hit(struct cache *c, const struct question *q, struct entry *e, enum cache_
 }
 
 struct entry *
-cache_hit(struct cache *c, int policy, struct span key)
+cache_hit(struct cache *c, int policy, struct span key, int64_t now)
 {
-	int64_t now = c->config.now_ms();
 	struct entry *e = c->config.strict ? NULL : memory_get(c->memory, key, now);
 
 	if (!e)

@@ -126,11 +126,11 @@ void cache_set_ttl(struct cache *c, enum ttl_class ttl, int64_t ms);
 void cache_set_keep(struct cache *c, int64_t grace_ms, int64_t stale_ms);
 
 /*
- * Any thread; never blocks.  The entry in memory if it may be given as it is
- * and nothing else need be done: a reference of the caller's, perhaps an
- * absence.  NULL: cache_ask().
+ * Any thread; never blocks.  The entry in memory if at NOW (monotonic ms; the
+ * asker has just read the clock) it may be given as it is and nothing else need
+ * be done: a reference of the caller's, perhaps an absence.  NULL: cache_ask().
  */
-struct entry *cache_hit(struct cache *c, int policy, struct span key);
+struct entry *cache_hit(struct cache *c, int policy, struct span key, int64_t now);
 
 enum cache_answer { ASK_HIT, ASK_WAIT };
 

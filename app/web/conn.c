@@ -289,6 +289,7 @@ begin(struct conn *c, const unsigned char *wire, size_t len, enum gate g)
 	 * answered twice. */
 	c->close_after = g == GATE_TOO_LARGE || len > c->gate.wire_bytes;
 	c->request.began_us = clock_us();
+	c->request.wall_ms = c->home->wall_ms;
 	fine = take(c, wire, g);
 	free(c->kept);
 	c->kept = NULL;

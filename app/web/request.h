@@ -89,7 +89,8 @@ struct request {
 	bool body_too_large;
 	struct span body;
 	struct arena arena; /* all gone after the answer */
-	int64_t began_us;
+	int64_t began_us; /* monotonic */
+	int64_t wall_ms; /* then, or a little before */
 
 	struct identity user;
 	struct response response;

@@ -2,7 +2,7 @@
  * Reactors: one thread each, one epoll set each, with the listening socket in
  * it (exclusive wake-up), a descriptor that wakes it, and the connections that
  * it accepted (conn.c).  A round of the loop: events, resumed requests, time,
- * and then the log lines of the round in one write.
+ * and then, if there is nothing else to do, the log lines so far in one write.
  *
  * Locks: none.  Other threads reach a reactor only through the stack of
  * resumed requests and the wake-up descriptor.  All signals are blocked in
@@ -227,6 +227,22 @@ read_clocks(struct reactor *r)
 	r->wall_ms = clock_wall_ms();
 }
 
+/* Log lines wait for a moment without work, or until there are many of them
+ * (conn.c). */
+static int
+wait_for_events(struct reactor *r, struct epoll_event *events)
+{
+	int sleep_ms = keep_time(r);
+	int n = 0;
+
+	if (r->log.len) {
+		n = epoll_wait(r->epoll_fd, events, EVENTS, 0);
+		if (n == 0)
+			log_flush(&r->log);
+	}
+	return n ? n : epoll_wait(r->epoll_fd, events, EVENTS, sleep_ms);
+}
+
 static void *
 run(void *ctx)
 {
@@ -234,7 +250,7 @@ run(void *ctx)
 	struct epoll_event events[EVENTS];
 
 	while (goes_on(r)) {
-		int n = epoll_wait(r->epoll_fd, events, EVENTS, keep_time(r));
+		int n = wait_for_events(r, events);
 
 		read_clocks(r);
 		/* An event's connection cannot have been closed in this round by
@@ -249,8 +265,8 @@ run(void *ctx)
 			if (events[i].data.ptr == &listener_mark)
 				take_event(r, &events[i]);
 		}
-		log_flush(&r->log);
 	}
+	log_flush(&r->log);
 	return NULL;
 }
 
