@@ -29,9 +29,11 @@
  * long for the lock; it then takes what it is at. */
 #define MAX_STEPS 1000
 
+/* The lock is alone in its cache line: every look-up writes there, and what is
+ * read next would go with it to the other cores. */
 struct shard {
 	pthread_rwlock_t lock;
-	struct entry **buckets;
+	struct entry **buckets __attribute__((aligned(64)));
 	size_t bucket_count;
 	struct entry *newest;
 	struct entry *oldest;

@@ -20,7 +20,7 @@
 #define BUCKETS 1024
 #define BATCH 64
 #define MAX_THREADS 4
-#define ROUNDS 5
+#define ROUNDS 7
 #define CAP_BYTES ((size_t)256 << 20)
 
 enum guard { REAL, MUTEX, ADAPTIVE, SPIN, RWLOCK, COUNTED, GUARDS };
@@ -352,7 +352,7 @@ main(int argc, char **argv)
 	fill(b);
 	if (argc > 2 && strcmp(argv[1], "count") == 0)
 		return count_only(b, strtoul(argv[2], NULL, 10));
-	b->window_ns = argc > 1 && strcmp(argv[1], "quick") == 0 ? 50000000 : 200000000;
+	b->window_ns = argc > 1 && strcmp(argv[1], "quick") == 0 ? 30000000 : 100000000;
 	printf("| look-ups of | | 1 thread, million/s | 2 threads | 4 threads | 2 to 1 | 4 to 1 |\n"
 	       "| --- | --- | --- | --- | --- | --- | --- |\n");
 	for (unsigned load = 0; load < LOADS; load++)
