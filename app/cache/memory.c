@@ -47,13 +47,32 @@ struct memory {
 	struct shard *shards;
 };
 
+/* Whoever stores goes before readers that come later: by default they could keep
+ * him out for ever. */
+static bool
+lock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+	bool made;
+
+	if (pthread_rwlockattr_init(&attr) != 0)
+		return false;
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	made = pthread_rwlock_init(lock, &attr) == 0;
+	pthread_rwlockattr_destroy(&attr);
+	return made;
+}
+
 static bool
 shard_init(struct shard *s, size_t cap_bytes)
 {
 	s->bucket_count = FIRST_BUCKETS;
 	s->buckets = calloc(s->bucket_count, sizeof(s->buckets[0]));
 	s->stats.cap_bytes = cap_bytes;
-	return s->buckets && pthread_rwlock_init(&s->lock, NULL) == 0;
+	if (s->buckets && lock_init(&s->lock))
+		return true;
+	free(s->buckets);
+	return false;
 }
 
 struct memory *
