@@ -4,6 +4,7 @@
  */
 #include "base/hash.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <sodium.h>
 
@@ -19,28 +20,94 @@ draw_key(void)
 	crypto_shorthash_keygen(table_key);
 }
 
-static uint64_t
-siphash(struct span s, const unsigned char *key)
-{
-	unsigned char out[crypto_shorthash_BYTES];
-	uint64_t n;
+struct sip {
+	uint64_t a, b, c, d;
+};
 
-	crypto_shorthash(out, (const unsigned char *)s.at, s.len, key);
-	memcpy(&n, out, sizeof(n));
-	return n;
+static inline uint64_t
+rotate(uint64_t x, int by)
+{
+	return x << by | x >> (64 - by);
+}
+
+static inline __attribute__((always_inline)) struct sip
+sip_rounds(struct sip v, int count)
+{
+	for (int i = 0; i < count; i++) {
+		v.a += v.b;
+		v.c += v.d;
+		v.b = rotate(v.b, 13) ^ v.a;
+		v.d = rotate(v.d, 16) ^ v.c;
+		v.a = rotate(v.a, 32) + v.d;
+		v.c += v.b;
+		v.d = rotate(v.d, 21) ^ v.a;
+		v.b = rotate(v.b, 17) ^ v.c;
+		v.c = rotate(v.c, 32);
+	}
+	return v;
+}
+
+static inline __attribute__((always_inline)) struct sip
+sip_word(struct sip v, uint64_t word, int rounds)
+{
+	v.d ^= word;
+	v = sip_rounds(v, rounds);
+	v.a ^= word;
+	return v;
+}
+
+static inline uint64_t
+word_at(const void *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return le64toh(word);
+}
+
+/* The bytes after the last whole word, and the length in the highest byte. */
+static inline uint64_t
+last_word(struct span s)
+{
+	unsigned left = s.len % 8;
+	uint64_t word = (uint64_t)s.len << 56;
+
+	if (left > 0 && s.len > 8)
+		return word | word_at(s.at + s.len - 8) >> (64 - 8 * left);
+	for (unsigned i = 0; i < left; i++)
+		word |= (uint64_t)(unsigned char)s.at[i] << (8 * i);
+	return word;
+}
+
+/* SipHash-EACH-LAST (Aumasson and Bernstein, 2012); here because libsodium has
+ * 2-4 only, and most of a look-up is its hash. */
+static inline __attribute__((always_inline)) uint64_t
+siphash(struct span s, const unsigned char *key, int each, int last)
+{
+	uint64_t k0 = word_at(key);
+	uint64_t k1 = word_at(key + 8);
+	struct sip v = { k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
+		k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u };
+
+	for (size_t i = 0; i + 8 <= s.len; i += 8)
+		v = sip_word(v, word_at(s.at + i), each);
+	v = sip_word(v, last_word(s), each);
+	v.c ^= 0xff;
+	v = sip_rounds(v, last);
+	return v.a ^ v.b ^ v.c ^ v.d;
 }
 
 uint64_t
 hash_table(struct span s)
 {
 	pthread_once(&table_once, draw_key);
-	return siphash(s, table_key);
+	return siphash(s, table_key, 1, 3);
 }
 
 uint64_t
 hash_stable(struct span s)
 {
-	return siphash(s, stable_key);
+	return siphash(s, stable_key, 2, 4);
 }
 
 static void

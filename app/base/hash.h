@@ -8,7 +8,7 @@
 
 #include "base/span.h"
 
-/* For tables in this process: SipHash-2-4 with a key drawn at start, so that
+/* For tables in this process: SipHash-1-3 with a key drawn at start, so that
  * nobody outside can aim for collisions. */
 uint64_t hash_table(struct span s);
 /* The same in every process and version: SipHash-2-4 with a fixed key. */

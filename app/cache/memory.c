@@ -1,12 +1,19 @@
 /*
  * Each shard has its own lock, hash table (chained, doubled when full) and
- * eviction list.  The table owns one reference to each entry; memory_get()
- * adds one for the caller under the lock, so an entry cannot die between
- * look-up and use.  Releases that may free happen outside the lock.
+ * eviction list.  A look-up shares the lock with other look-ups and changes
+ * nothing in the table, so that readers never wait for each other, not even
+ * for one that lost its core inside; whoever stores has the lock alone.  The
+ * table owns one reference to each entry; memory_get() adds one for the caller
+ * under the lock, so an entry cannot die between look-up and use.  Releases
+ * that may free happen outside the lock.
  *
  * SIEVE: new entries go to the newest end; the hand walks from the oldest to
  * the newest, clears the visited bit of what was hit since it last passed, and
  * evicts the first that was not.
+ *
+ * What may not be given any more stays in its place until it is stored anew or
+ * the hand comes by: whoever found it is about to load it again, and what is
+ * asked for again after a write should not have to begin as a newcomer.
  */
 #include "cache/memory.h"
 
@@ -16,10 +23,17 @@
 #include "base/hash.h"
 
 #define FIRST_BUCKETS 64
+/* A cache that is too small for shards of this size has fewer. */
+#define SHARD_MIN_BYTES ((size_t)4 << 20)
+/* The hand clears no more bits than this for one eviction, so that nobody waits
+ * long for the lock; it then takes what it is at. */
+#define MAX_STEPS 1000
 
+/* The lock is alone in its cache line: every look-up writes there, and what is
+ * read next would go with it to the other cores. */
 struct shard {
-	pthread_mutex_t lock;
-	struct entry **buckets;
+	pthread_rwlock_t lock;
+	struct entry **buckets __attribute__((aligned(64)));
 	size_t bucket_count;
 	struct entry *newest;
 	struct entry *oldest;
@@ -33,13 +47,32 @@ struct memory {
 	struct shard *shards;
 };
 
+/* Whoever stores goes before readers that come later: by default they could keep
+ * him out for ever. */
+static bool
+lock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+	bool made;
+
+	if (pthread_rwlockattr_init(&attr) != 0)
+		return false;
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	made = pthread_rwlock_init(lock, &attr) == 0;
+	pthread_rwlockattr_destroy(&attr);
+	return made;
+}
+
 static bool
 shard_init(struct shard *s, size_t cap_bytes)
 {
 	s->bucket_count = FIRST_BUCKETS;
 	s->buckets = calloc(s->bucket_count, sizeof(s->buckets[0]));
 	s->stats.cap_bytes = cap_bytes;
-	return s->buckets && pthread_mutex_init(&s->lock, NULL) == 0;
+	if (s->buckets && lock_init(&s->lock))
+		return true;
+	free(s->buckets);
+	return false;
 }
 
 struct memory *
@@ -50,6 +83,8 @@ memory_new(size_t cap_bytes, size_t shards, struct tag_table *tags)
 	if (!m)
 		return NULL;
 	m->tags = tags;
+	while (shards > 1 && cap_bytes / shards < SHARD_MIN_BYTES)
+		shards /= 2;
 	m->shards = aligned_alloc(64, shards * sizeof(struct shard));
 	if (m->shards)
 		memset(m->shards, 0, shards * sizeof(struct shard));
@@ -71,7 +106,7 @@ memory_free(struct memory *m)
 		return;
 	memory_clear(m);
 	for (size_t i = 0; i < m->shard_count; i++) {
-		pthread_mutex_destroy(&m->shards[i].lock);
+		pthread_rwlock_destroy(&m->shards[i].lock);
 		free(m->shards[i].buckets);
 	}
 	free(m->shards);
@@ -83,6 +118,17 @@ static struct shard *
 shard_of(struct memory *m, uint64_t hash)
 {
 	return &m->shards[(hash >> 48) & (m->shard_count - 1)];
+}
+
+/* What it takes of the heap: a header and rounding (as in glibc), and its share
+ * of the buckets, of which there are at most two for each entry. */
+static size_t
+cost(const struct entry *e)
+{
+	size_t word = sizeof(size_t);
+
+	return (entry_bytes(e) + word + 2 * word - 1) / (2 * word) * (2 * word) +
+	    2 * sizeof(struct entry *);
 }
 
 static struct entry **
@@ -131,21 +177,31 @@ take_out(struct shard *s, struct entry **place)
 	*place = e->chain;
 	list_remove(s, e);
 	s->stats.entries--;
-	s->stats.bytes -= entry_bytes(e);
+	s->stats.bytes -= cost(e);
 	return e;
 }
 
+static bool
+is_good(struct memory *m, const struct entry *e)
+{
+	return tags_good(m->tags, e->slots, e->slot_count, e->loaded);
+}
+
 static struct entry *
-evict_one(struct shard *s)
+evict_one(struct memory *m, struct shard *s)
 {
 	struct entry *e = s->hand ? s->hand : s->oldest;
 
-	while (atomic_load_explicit(&e->visited, memory_order_relaxed)) {
+	for (int i = 0; i < MAX_STEPS && atomic_load_explicit(&e->visited, memory_order_relaxed);
+	     i++) {
 		atomic_store_explicit(&e->visited, false, memory_order_relaxed);
 		e = e->newer ? e->newer : s->oldest;
 	}
 	s->hand = e->newer;
-	s->stats.evictions++;
+	if (is_good(m, e))
+		s->stats.evictions++;
+	else
+		s->stats.dropped++;
 	return take_out(s, place_of(s, e->hash, entry_key(e)));
 }
 
@@ -168,49 +224,37 @@ grow(struct shard *s)
 	s->bucket_count = count;
 }
 
-static bool
-is_good(struct memory *m, const struct entry *e)
-{
-	return tags_good(m->tags, e->slots, e->slot_count, e->loaded);
-}
-
 struct entry *
 memory_get(struct memory *m, struct span key, int64_t now_ms)
 {
 	uint64_t hash = hash_table(key);
 	struct shard *s = shard_of(m, hash);
-	struct entry *gone = NULL;
-	struct entry **place;
 	struct entry *e;
 
-	pthread_mutex_lock(&s->lock);
-	place = place_of(s, hash, key);
-	e = *place;
+	pthread_rwlock_rdlock(&s->lock);
+	e = *place_of(s, hash, key);
 	if (e && now_ms >= e->gone_ms) {
-		s->stats.expiries++;
-		gone = take_out(s, place);
+		e = NULL;
 	} else if (e && !is_good(m, e)) {
-		s->stats.dropped++;
-		gone = take_out(s, place);
+		e = NULL; /* kept for memory_put() */
 	} else if (e) {
-		atomic_store_explicit(&e->visited, true, memory_order_relaxed);
+		/* Other cores have this line too: not written without need. */
+		if (!atomic_load_explicit(&e->visited, memory_order_relaxed))
+			atomic_store_explicit(&e->visited, true, memory_order_relaxed);
 		entry_hold(e);
 	}
-	pthread_mutex_unlock(&s->lock);
-	if (!gone)
-		return e;
-	entry_release(gone);
-	return NULL;
+	pthread_rwlock_unlock(&s->lock);
+	return e;
 }
 
 /* Entries that must go to make room, chained by their chain link. */
 static struct entry *
-make_room(struct shard *s, size_t bytes)
+make_room(struct memory *m, struct shard *s, size_t bytes)
 {
 	struct entry *gone = NULL;
 
 	while (s->oldest && s->stats.bytes + bytes > s->stats.cap_bytes) {
-		struct entry *e = evict_one(s);
+		struct entry *e = evict_one(m, s);
 
 		e->chain = gone;
 		gone = e;
@@ -229,11 +273,51 @@ release_all(struct entry *gone)
 	}
 }
 
+static void
+add(struct shard *s, struct entry *e)
+{
+	struct entry **place;
+
+	if (s->stats.entries >= s->bucket_count)
+		grow(s);
+	place = &s->buckets[e->hash & (s->bucket_count - 1)];
+	e->chain = *place;
+	*place = e;
+	list_add(s, e);
+	s->stats.entries++;
+	s->stats.bytes += cost(e);
+}
+
+/* E takes the place of an entry with its key, and counts as hit: it was asked
+ * for more than once. */
+static struct entry *
+replace(struct memory *m, struct shard *s, struct entry **place, struct entry *e)
+{
+	struct entry *old = *place;
+
+	if (!is_good(m, old))
+		s->stats.dropped++;
+	else if (e->made_ms >= old->gone_ms)
+		s->stats.expiries++;
+	*place = e;
+	e->chain = old->chain;
+	e->newer = old->newer;
+	e->older = old->older;
+	*(e->newer ? &e->newer->older : &s->newest) = e;
+	*(e->older ? &e->older->newer : &s->oldest) = e;
+	if (s->hand == old)
+		s->hand = e;
+	atomic_store_explicit(&e->visited, true, memory_order_relaxed);
+	s->stats.bytes += cost(e);
+	s->stats.bytes -= cost(old);
+	return old;
+}
+
 bool
 memory_put(struct memory *m, struct entry *e)
 {
 	struct span key = entry_key(e);
-	size_t bytes = entry_bytes(e);
+	size_t bytes = cost(e);
 	struct entry **place;
 	struct entry *gone = NULL;
 	struct entry *old = NULL;
@@ -243,20 +327,15 @@ memory_put(struct memory *m, struct entry *e)
 	s = shard_of(m, e->hash);
 	if (bytes > s->stats.cap_bytes / 2 || !is_good(m, e))
 		return false;
-	pthread_mutex_lock(&s->lock);
+	entry_hold(e);
+	pthread_rwlock_wrlock(&s->lock);
 	place = place_of(s, e->hash, key);
 	if (*place)
-		old = take_out(s, place);
-	gone = make_room(s, bytes);
-	if (s->stats.entries >= s->bucket_count)
-		grow(s);
-	place = &s->buckets[e->hash & (s->bucket_count - 1)];
-	e->chain = *place;
-	*place = entry_hold(e);
-	list_add(s, e);
-	s->stats.entries++;
-	s->stats.bytes += bytes;
-	pthread_mutex_unlock(&s->lock);
+		old = replace(m, s, place, e);
+	gone = make_room(m, s, old ? 0 : bytes);
+	if (!old)
+		add(s, e);
+	pthread_rwlock_unlock(&s->lock);
 	entry_release(old);
 	release_all(gone);
 	return true;
@@ -284,9 +363,9 @@ memory_clear(struct memory *m)
 		struct shard *s = &m->shards[i];
 		struct entry *all;
 
-		pthread_mutex_lock(&s->lock);
+		pthread_rwlock_wrlock(&s->lock);
 		all = empty(s);
-		pthread_mutex_unlock(&s->lock);
+		pthread_rwlock_unlock(&s->lock);
 		release_all(all);
 	}
 }
@@ -298,14 +377,14 @@ memory_read_stats(struct memory *m, struct memory_stats *out)
 	for (size_t i = 0; i < m->shard_count; i++) {
 		struct shard *s = &m->shards[i];
 
-		pthread_mutex_lock(&s->lock);
+		pthread_rwlock_rdlock(&s->lock);
 		out->entries += s->stats.entries;
 		out->bytes += s->stats.bytes;
 		out->cap_bytes += s->stats.cap_bytes;
 		out->evictions += s->stats.evictions;
 		out->expiries += s->stats.expiries;
 		out->dropped += s->stats.dropped;
-		pthread_mutex_unlock(&s->lock);
+		pthread_rwlock_unlock(&s->lock);
 	}
 }
 
@@ -316,11 +395,11 @@ memory_walk(
 	for (size_t i = 0; i < m->shard_count; i++) {
 		struct shard *s = &m->shards[i];
 
-		pthread_mutex_lock(&s->lock);
+		pthread_rwlock_rdlock(&s->lock);
 		for (struct entry *e = s->newest; e; e = e->older) {
 			if (now_ms < e->expires_ms && is_good(m, e))
 				see(ctx, e);
 		}
-		pthread_mutex_unlock(&s->lock);
+		pthread_rwlock_unlock(&s->lock);
 	}
 }

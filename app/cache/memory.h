@@ -1,12 +1,12 @@
 /*
  * The memory level: a sharded table of entries, bounded in bytes, with SIEVE
  * eviction (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024, section 3).
- * A hit takes one short lock, sets one bit, and copies nothing.
+ * A hit shares one short lock with other hits, sets one bit, and copies nothing.
  *
  * An entry is given only until it is gone and while its tags are good; one that
- * is not is dropped on sight.  Whether its life has ended is for the caller to
- * look at.  All functions: any thread, never block
- * beyond a shard's lock.  NOW is monotonic milliseconds.
+ * is not stays where it is, unseen, until it is stored anew or evicted.  Whether
+ * its life has ended is for the caller to look at.  All functions: any thread,
+ * never block beyond a shard's lock.  NOW is monotonic milliseconds.
  */
 #ifndef CACHE_MEMORY_H
 #define CACHE_MEMORY_H
@@ -16,25 +16,29 @@
 
 struct memory;
 
-/* TAGS must outlive it.  SHARDS is a power of two.  NULL without memory. */
+/* TAGS must outlive it.  SHARDS is a power of two, and the most that there will
+ * be: a shard has 4 MB or more, a small cache fewer shards.  CAP_BYTES bounds
+ * what the entries take of the heap, its headers and rounding and the table
+ * included.  NULL without memory. */
 struct memory *memory_new(size_t cap_bytes, size_t shards, struct tag_table *tags);
 /* Entries that are still held elsewhere live on until released. */
 void memory_free(struct memory *m);
 
 /* A reference for the caller, or NULL: a miss. */
 struct entry *memory_get(struct memory *m, struct span key, int64_t now_ms);
-/* Takes its own reference.  False: refused, because a tag of it was raised
+/* Takes its own reference.  What replaces another of its key keeps its place in
+ * the order of eviction.  False: refused, because a tag of it was raised
  * after its load began, or it is larger than a shard may hold. */
 bool memory_put(struct memory *m, struct entry *e);
 void memory_clear(struct memory *m);
 
 struct memory_stats {
-	uint64_t entries;
+	uint64_t entries; /* those that may not be given any more among them */
 	uint64_t bytes;
 	uint64_t cap_bytes;
-	uint64_t evictions;
-	uint64_t expiries;
-	uint64_t dropped; /* found with a raised tag */
+	uint64_t evictions; /* of entries with good tags */
+	uint64_t expiries; /* stored anew after they were gone */
+	uint64_t dropped; /* with a raised tag when stored anew or evicted */
 };
 
 void memory_read_stats(struct memory *m, struct memory_stats *out);

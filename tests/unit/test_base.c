@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/workers.h"
 
+#include <sodium.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -149,6 +150,25 @@ stable_hashes_never_change(void **state)
 	assert_false(hash_secret_equal(span_of("abc"), span_of("ab")));
 }
 
+/* Of every length modulo a word, and longer than one. */
+static void
+stable_hashes_are_siphash(void **state)
+{
+	static const unsigned char key[] = "pupitre, stable";
+	unsigned char text[64];
+	unsigned char out[crypto_shorthash_BYTES];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(text); len++) {
+		uint64_t ours = hash_stable(span_make((const char *)text, len));
+
+		crypto_shorthash(out, text, len, key);
+		for (size_t i = 0; i < sizeof(out); i++)
+			assert_int_equal(out[i], ours >> (8 * i) & 0xff);
+		text[len] = (unsigned char)(251 - 3 * len);
+	}
+}
+
 /* ---- config ---- */
 
 static bool
@@ -285,6 +305,7 @@ main(void)
 		cmocka_unit_test(numbers_are_digits_alone),
 		cmocka_unit_test(times_are_written_in_utc),
 		cmocka_unit_test(stable_hashes_never_change),
+		cmocka_unit_test(stable_hashes_are_siphash),
 		cmocka_unit_test(settings_have_defaults_and_bounds),
 		cmocka_unit_test(a_file_gives_settings_and_the_environment_wins),
 		cmocka_unit_test(a_log_that_nobody_reads_stops_nobody),

@@ -249,6 +249,148 @@ an_entry_held_outlives_the_table(void **state)
 	entry_release(e);
 }
 
+/* What an entry takes beside what it holds: a header of the heap and the
+ * table's pointers at least. */
+static void
+bytes_count_what_the_heap_takes(void **state)
+{
+	struct memory *m = memory_new(1 << 20, 1, &tags);
+	struct memory_stats before = { 0 };
+	struct memory_stats after;
+	char key[16];
+
+	(void)state;
+	for (size_t len = 0; len < 100; len++) {
+		struct entry *e;
+
+		snprintf(key, sizeof(key), "k%zu", len);
+		e = make(key, len, "course:1", 1000);
+		assert_true(memory_put(m, e));
+		memory_read_stats(m, &after);
+		assert_true(after.bytes - before.bytes >= entry_bytes(e) + 3 * sizeof(void *));
+		assert_true(after.bytes - before.bytes < entry_bytes(e) + 6 * sizeof(void *));
+		before = after;
+		entry_release(e);
+	}
+	memory_free(m);
+}
+
+static void
+a_replacement_is_counted_once(void **state)
+{
+	struct memory *m = memory_new(100000, 1, &tags);
+	struct memory_stats first;
+	struct memory_stats stats;
+
+	(void)state;
+	assert_true(put(m, "a", 1000, "course:1"));
+	memory_read_stats(m, &first);
+	assert_true(put(m, "a", 3000, "course:1"));
+	assert_true(put(m, "a", 1000, "course:1"));
+	memory_read_stats(m, &stats);
+	assert_int_equal(stats.entries, 1);
+	assert_int_equal(stats.bytes, first.bytes);
+	assert_int_equal(stats.dropped, 0);
+	raise_tag("course:1");
+	assert_false(has(m, "a", 0));
+	assert_true(put(m, "a", 1000, "course:1"));
+	memory_read_stats(m, &stats);
+	assert_int_equal(stats.bytes, first.bytes);
+	assert_int_equal(stats.dropped, 1);
+	assert_int_equal(stats.expiries, 0);
+	memory_free(m);
+}
+
+/* One that grows while it is replaced makes others go. */
+static void
+replacements_stay_within_the_bound(void **state)
+{
+	struct memory *m = memory_new(100000, 1, &tags);
+	struct memory_stats stats;
+	char key[16];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "k%d", i % 8);
+		assert_true(put(m, key, (size_t)(i * 7919 % 20000), "course:1"));
+		memory_read_stats(m, &stats);
+		assert_true(stats.bytes <= 100000);
+	}
+	assert_true(stats.evictions > 0);
+	memory_free(m);
+}
+
+/* Many newcomers come and go; what was there before the write is there still. */
+static void
+what_is_stored_anew_after_a_write_is_no_newcomer(void **state)
+{
+	struct memory *m = memory_new(100000, 1, &tags);
+	char key[16];
+
+	(void)state;
+	for (int i = 0; i < 70; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		assert_true(put(m, key, 1000, "course:1"));
+		assert_true(has(m, key, 0));
+	}
+	assert_true(put(m, "popular", 1000, "course:2"));
+	raise_tag("course:2");
+	assert_false(has(m, "popular", 0));
+	assert_true(put(m, "popular", 1000, "course:2"));
+	for (int i = 100; i < 150; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		assert_true(put(m, key, 1000, "course:1"));
+	}
+	assert_true(has(m, "popular", 0));
+	memory_free(m);
+}
+
+static void
+see_visited(void *ctx, const struct entry *e)
+{
+	*(int *)ctx += atomic_load(&e->visited);
+}
+
+/* So nobody waits long for the lock, however many entries were hit. */
+static void
+one_eviction_looks_at_some_entries_only(void **state)
+{
+	struct memory *m = memory_new(1000000, 1, &tags);
+	struct memory_stats stats = { 0 };
+	int visited = 0;
+	int entries = 0;
+	char key[16];
+
+	(void)state;
+	while (stats.bytes < 999000) {
+		snprintf(key, sizeof(key), "k%d", entries++);
+		assert_true(put(m, key, 10, "course:1"));
+		assert_true(has(m, key, 0));
+		memory_read_stats(m, &stats);
+	}
+	assert_true(entries > 3000);
+	assert_true(put(m, "new", 1000, "course:1"));
+	memory_walk(m, 0, see_visited, &visited);
+	memory_read_stats(m, &stats);
+	assert_true(stats.evictions > 0);
+	assert_true(visited >= entries - (int)stats.evictions * 1001);
+	assert_true(visited < entries);
+	memory_free(m);
+}
+
+static void
+a_small_cache_is_not_cut_into_shards(void **state)
+{
+	struct memory *m = memory_new(100000, 16, &tags);
+	struct memory_stats stats;
+
+	(void)state;
+	assert_true(put(m, "large", 40000, "course:1"));
+	memory_read_stats(m, &stats);
+	assert_int_equal(stats.cap_bytes, 100000);
+	memory_free(m);
+}
+
 static void *
 hammer(void *ctx)
 {
@@ -281,6 +423,90 @@ threads_share_it(void **state)
 	memory_free(m);
 }
 
+#define LARGE_BYTES 60000
+#define LARGE_KEYS 400
+
+/* The body says whose it is. */
+static struct entry *
+make_large(const char *key)
+{
+	static _Thread_local char body[LARGE_BYTES];
+	uint16_t slots[TAG_MAX];
+	struct span tag = span_of("course:9");
+	struct entry_parts parts = {
+		.key = span_of(key),
+		.body = span_make(body, sizeof(body)),
+		.slots = slots,
+		.slot_count = tag_slots(&tag, 1, slots),
+		.loaded = tags_now(&tags),
+		.expires_ms = 1000,
+	};
+
+	snprintf(body, sizeof(body), "%s", key);
+	snprintf(body + sizeof(body) - 16, 16, "%s", key);
+	return entry_make(&parts);
+}
+
+static bool
+is_its_own(const struct entry *e, const char *key)
+{
+	const char *body = entry_body(e).at;
+
+	return strcmp(body, key) == 0 && strcmp(body + LARGE_BYTES - 16, key) == 0;
+}
+
+static void *
+hammer_large(void *ctx)
+{
+	struct memory *m = ctx;
+	uint64_t wrong = 0;
+	uint32_t at = (uint32_t)(uintptr_t)&at;
+	char key[16];
+
+	for (int i = 0; i < 5000; i++) {
+		struct entry *e;
+
+		at = at * 1664525 + 1013904223;
+		snprintf(key, sizeof(key), "k%u", at % 3 ? (at >> 8) % 8 : (at >> 8) % LARGE_KEYS);
+		e = memory_get(m, span_of(key), 0);
+		if (!e || at % 64 == 0) {
+			entry_release(e);
+			e = make_large(key);
+			(void)memory_put(m, e);
+		}
+		wrong += !is_its_own(e, key);
+		entry_release(e);
+		if (i % 1000 == 0)
+			raise_tag("course:9");
+	}
+	return (void *)(uintptr_t)wrong;
+}
+
+/* Look-ups, replacements and evictions in several shards at once: each gets
+ * what is its own, whole. */
+static void
+threads_get_what_is_their_own(void **state)
+{
+	struct memory *m = memory_new((size_t)16 << 20, 4, &tags);
+	struct memory_stats stats;
+	pthread_t threads[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, hammer_large, m);
+	for (int i = 0; i < 4; i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		assert_null(wrong);
+	}
+	memory_read_stats(m, &stats);
+	assert_true(stats.evictions > 0);
+	assert_true(stats.dropped > 0);
+	assert_true(stats.bytes <= stats.cap_bytes);
+	memory_free(m);
+}
+
 int
 main(void)
 {
@@ -297,7 +523,14 @@ main(void)
 		cmocka_unit_test(an_entry_too_large_is_refused),
 		cmocka_unit_test(a_second_store_replaces_the_first),
 		cmocka_unit_test(an_entry_held_outlives_the_table),
+		cmocka_unit_test(bytes_count_what_the_heap_takes),
+		cmocka_unit_test(a_replacement_is_counted_once),
+		cmocka_unit_test(replacements_stay_within_the_bound),
+		cmocka_unit_test(what_is_stored_anew_after_a_write_is_no_newcomer),
+		cmocka_unit_test(one_eviction_looks_at_some_entries_only),
+		cmocka_unit_test(a_small_cache_is_not_cut_into_shards),
 		cmocka_unit_test(threads_share_it),
+		cmocka_unit_test(threads_get_what_is_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
