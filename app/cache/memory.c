@@ -29,7 +29,7 @@
 #define SHARD_MIN_BYTES ((size_t)4 << 20)
 /* The hand clears no more bits than this for one eviction, so that nobody waits
  * long for the lock; it then takes what it is at. */
-#define MAX_STEPS 1000
+#define MAX_STEPS 200
 
 /* The lock is alone in its cache line: every look-up writes there, and what is
  * read next would go with it to the other cores. */
