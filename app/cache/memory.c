@@ -1,11 +1,10 @@
 /*
- * Each shard has its own lock, hash table (chained, doubled when full) and
+ * Each shard has its own lock, hash table (chained) and
  * eviction list.  A look-up shares the lock with other look-ups and changes
- * nothing in the table, so that readers never wait for each other, not even
- * for one that lost its core inside; whoever stores has the lock alone.  The
- * table owns one reference to each entry; memory_get() adds one for the caller
- * under the lock, so an entry cannot die between look-up and use.  Releases
- * that may free happen outside the lock.
+ * nothing in the table; whoever stores has the lock alone.  The table owns one
+ * reference to each entry; memory_get() adds one for the caller under the lock,
+ * so an entry cannot die between look-up and use.  Releases that may free
+ * happen outside the lock.
  *
  * SIEVE: new entries go to the newest end; the hand walks from the oldest to
  * the newest, clears the visited bit of what was hit since it last passed, and
@@ -22,12 +21,15 @@
 
 #include "base/hash.h"
 
+/* The table is made for entries of this size: to double it when there are more
+ * holds everybody up for milliseconds. */
+#define USUAL_ENTRY_BYTES 1024
 #define FIRST_BUCKETS 64
 /* A cache that is too small for shards of this size has fewer. */
 #define SHARD_MIN_BYTES ((size_t)4 << 20)
 /* The hand clears no more bits than this for one eviction, so that nobody waits
  * long for the lock; it then takes what it is at. */
-#define MAX_STEPS 1000
+#define MAX_STEPS 200
 
 /* The lock is alone in its cache line: every look-up writes there, and what is
  * read next would go with it to the other cores. */
@@ -67,6 +69,8 @@ static bool
 shard_init(struct shard *s, size_t cap_bytes)
 {
 	s->bucket_count = FIRST_BUCKETS;
+	while (s->bucket_count < cap_bytes / USUAL_ENTRY_BYTES)
+		s->bucket_count *= 2;
 	s->buckets = calloc(s->bucket_count, sizeof(s->buckets[0]));
 	s->stats.cap_bytes = cap_bytes;
 	if (s->buckets && lock_init(&s->lock))
@@ -120,15 +124,19 @@ shard_of(struct memory *m, uint64_t hash)
 	return &m->shards[(hash >> 48) & (m->shard_count - 1)];
 }
 
-/* What it takes of the heap: a header and rounding (as in glibc), and its share
- * of the buckets, of which there are at most two for each entry. */
+/* What it takes of the heap, with a header and rounding, as in glibc. */
 static size_t
 cost(const struct entry *e)
 {
 	size_t word = sizeof(size_t);
 
-	return (entry_bytes(e) + word + 2 * word - 1) / (2 * word) * (2 * word) +
-	    2 * sizeof(struct entry *);
+	return (entry_bytes(e) + word + 2 * word - 1) / (2 * word) * (2 * word);
+}
+
+static size_t
+table_bytes(const struct shard *s)
+{
+	return s->bucket_count * sizeof(s->buckets[0]);
 }
 
 static struct entry **
@@ -253,7 +261,7 @@ make_room(struct memory *m, struct shard *s, size_t bytes)
 {
 	struct entry *gone = NULL;
 
-	while (s->oldest && s->stats.bytes + bytes > s->stats.cap_bytes) {
+	while (s->oldest && s->stats.bytes + bytes + table_bytes(s) > s->stats.cap_bytes) {
 		struct entry *e = evict_one(m, s);
 
 		e->chain = gone;
@@ -278,7 +286,7 @@ add(struct shard *s, struct entry *e)
 {
 	struct entry **place;
 
-	if (s->stats.entries >= s->bucket_count)
+	if (s->stats.entries >= 2 * s->bucket_count)
 		grow(s);
 	place = &s->buckets[e->hash & (s->bucket_count - 1)];
 	e->chain = *place;
@@ -381,6 +389,7 @@ memory_read_stats(struct memory *m, struct memory_stats *out)
 		out->entries += s->stats.entries;
 		out->bytes += s->stats.bytes;
 		out->cap_bytes += s->stats.cap_bytes;
+		out->table_bytes += table_bytes(s);
 		out->evictions += s->stats.evictions;
 		out->expiries += s->stats.expiries;
 		out->dropped += s->stats.dropped;

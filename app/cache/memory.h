@@ -34,8 +34,9 @@ void memory_clear(struct memory *m);
 
 struct memory_stats {
 	uint64_t entries; /* those that may not be given any more among them */
-	uint64_t bytes;
+	uint64_t bytes; /* of the heap, for the entries */
 	uint64_t cap_bytes;
+	uint64_t table_bytes; /* of the bound, besides */
 	uint64_t evictions; /* of entries with good tags */
 	uint64_t expiries; /* stored anew after they were gone */
 	uint64_t dropped; /* with a raised tag when stored anew or evicted */

@@ -73,6 +73,33 @@ drive_bytes(size_t body_len)
 	return (size_t)stats.bytes;
 }
 
+/* What a bound of CAP_BYTES leaves to the entries. */
+static inline size_t
+drive_room(size_t cap_bytes)
+{
+	static struct tag_table tags;
+	struct memory *m = memory_new(cap_bytes, 1, &tags);
+	struct memory_stats stats;
+
+	if (!m)
+		abort();
+	memory_read_stats(m, &stats);
+	memory_free(m);
+	return cap_bytes - (size_t)stats.table_bytes;
+}
+
+/* The bound that has room for so many objects of equal size. */
+static inline size_t
+drive_cap(size_t objects)
+{
+	size_t room = drive_bytes(size_equal(0)) * objects;
+	size_t cap = room;
+
+	while (drive_room(cap) < room)
+		cap += room - drive_room(cap);
+	return cap;
+}
+
 static inline bool
 drive_ask(struct memory *m, struct tag_table *tags, uint32_t id, trace_size size)
 {
@@ -126,7 +153,7 @@ static inline double
 drive_lru(const struct trace *t, trace_size size, size_t cap_bytes)
 {
 	struct tag_table *tags = trace_alloc(1, sizeof(*tags));
-	struct lru l = lru_new(t->objects, cap_bytes, tags);
+	struct lru l = lru_new(t->objects, drive_room(cap_bytes), tags);
 	size_t fixed = drive_bytes(0);
 	size_t asked = 0;
 	size_t hits = 0;

@@ -64,7 +64,7 @@ loop_row(const char *name, uint32_t length, uint32_t room)
 	char cache[32];
 
 	snprintf(cache, sizeof(cache), "%u objects", room);
-	row(name, &t, cache, size_equal, drive_bytes(size_equal(0)) * room);
+	row(name, &t, cache, size_equal, drive_cap(room));
 	free(t.at);
 }
 

@@ -10,12 +10,6 @@
 #define REQUESTS 60000
 #define OBJECTS 8000u
 
-static size_t
-room_for(size_t objects)
-{
-	return drive_bytes(size_equal(0)) * objects;
-}
-
 /* ---- SIEVE as in the paper's listing, written anew: objects are numbers ---- */
 
 struct sieve {
@@ -86,7 +80,7 @@ it_hits_when_the_papers_sieve_hits(void **state)
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct sieve s = sieve_new(traces[i].objects, 800);
-		struct memory *m = memory_new(room_for(800), 1, tags);
+		struct memory *m = memory_new(drive_cap(800), 1, tags);
 
 		for (size_t j = 0; j < traces[i].count; j++) {
 			uint32_t id = traces[i].at[j];
@@ -110,7 +104,7 @@ least_gain(struct trace t, trace_size size)
 	double least = 1;
 
 	for (size_t i = 0; i < 3; i++) {
-		size_t cap = room_for(OBJECTS / parts[i]);
+		size_t cap = drive_cap(OBJECTS / parts[i]);
 		double gain = drive_memory(&t, size, cap, 16) - drive_lru(&t, size, cap);
 
 		least = gain < least ? gain : least;
@@ -146,7 +140,7 @@ static void
 it_is_better_than_lru_where_entries_are_invalidated(void **state)
 {
 	struct trace t = trace_with_writes(REQUESTS, OBJECTS, 10, 5);
-	size_t cap = room_for(80);
+	size_t cap = drive_cap(80);
 
 	(void)state;
 	assert_true(drive_memory(&t, size_equal, cap, 1) > drive_lru(&t, size_equal, cap) + 0.06);
@@ -160,10 +154,10 @@ a_loop_that_fits_is_kept_and_one_that_does_not_is_lost_to_both(void **state)
 	struct trace larger = trace_loop(REQUESTS, 1100);
 
 	(void)state;
-	assert_true(drive_memory(&fits, size_equal, room_for(1000), 16) > 0.98);
-	assert_true(drive_lru(&fits, size_equal, room_for(1000)) > 0.98);
-	assert_true(drive_memory(&larger, size_equal, room_for(1000), 1) == 0);
-	assert_true(drive_lru(&larger, size_equal, room_for(1000)) == 0);
+	assert_true(drive_memory(&fits, size_equal, drive_cap(1000), 16) > 0.98);
+	assert_true(drive_lru(&fits, size_equal, drive_cap(1000)) > 0.98);
+	assert_true(drive_memory(&larger, size_equal, drive_cap(1000), 1) == 0);
+	assert_true(drive_lru(&larger, size_equal, drive_cap(1000)) == 0);
 	free(fits.at);
 	free(larger.at);
 }
