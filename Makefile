@@ -99,7 +99,7 @@ $(BUILD)/proxy: tests/faults/proxy.c $(BUILD)/flags
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libpupitre.a
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
-	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(BUILD)/libpupitre.a $(LIBS)
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(BUILD)/libpupitre.a $(BENCH_LIBS) $(LIBS)
 
 unit: $(TESTS:%=$(BUILD)/unit/%) ## build the unit tests (tests/run runs them)
 

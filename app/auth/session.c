@@ -52,10 +52,43 @@ session_stored(struct span token, char stored[SESSION_STORED_BYTES])
 	return true;
 }
 
+/* Names that this thread has found out of late: most tokens come again. */
+#define KNOWN 256
+#define KNOWN_TOKEN_BYTES 96
+
+struct known {
+	uint64_t hash;
+	size_t len; /* 0: none */
+	char token[KNOWN_TOKEN_BYTES];
+	char name[SESSION_NAME_BYTES];
+};
+
+/* Nobody learns from its time where tokens differ: they are compared only if a
+ * hash is equal whose key nobody knows. */
+static bool
+is_known(const struct known *k, uint64_t hash, struct span token)
+{
+	return k->hash == hash && span_equal(span_make(k->token, k->len), token);
+}
+
 void
 session_name(struct span token, char name[SESSION_NAME_BYTES])
 {
-	hash_name("pupitre session", token, name);
+	static _Thread_local struct known all[KNOWN];
+	uint64_t hash = hash_table(token);
+	struct known *k = &all[hash % KNOWN];
+
+	if (token.len > KNOWN_TOKEN_BYTES) {
+		hash_name("pupitre session", token, name);
+		return;
+	}
+	if (!is_known(k, hash, token)) {
+		hash_name("pupitre session", token, k->name);
+		memcpy(k->token, token.at, token.len);
+		k->hash = hash;
+		k->len = token.len;
+	}
+	memcpy(name, k->name, SESSION_NAME_BYTES);
 }
 
 static struct span

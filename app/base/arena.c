@@ -54,13 +54,14 @@ arena_alloc(struct arena *a, size_t bytes)
 	}
 	a->used_bytes += bytes;
 	bytes = (bytes + align - 1) & ~(align - 1);
-	if (!a->blocks || a->blocks->room - a->blocks->used < bytes) {
+	b = a->blocks;
+	if (!b || b->room - b->used < bytes) {
 		if (!add_block(a, bytes)) {
 			a->overflowed = true;
 			return NULL;
 		}
+		b = a->blocks;
 	}
-	b = a->blocks;
 	at = (char *)b->at + b->used;
 	b->used += bytes;
 	memset(at, 0, bytes);

@@ -93,7 +93,7 @@ buf_add_slowly(struct buf *b, const void *bytes, size_t len)
 }
 
 char *
-buf_room(struct buf *b, size_t len)
+buf_room_slowly(struct buf *b, size_t len)
 {
 	char *at;
 

@@ -28,15 +28,26 @@ struct span buf_span(const struct buf *b);
 /* The bytes, malloc'd, now the caller's (NUL behind them); NULL if !buf_ok. */
 char *buf_take(struct buf *b);
 
-/* LEN more bytes, for the caller to write; NULL where it fails. */
-char *buf_room(struct buf *b, size_t len);
-/* Where there is no room: grows, or fails. */
+/* Where there is no room: they grow, or fail. */
+char *buf_room_slowly(struct buf *b, size_t len);
 void buf_add_slowly(struct buf *b, const void *bytes, size_t len);
 void buf_number(struct buf *b, int64_t n);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* S as a JSON string with its quotes (RFC 8259 section 7); bytes that are
  * not UTF-8 become U+FFFD. */
 void buf_json(struct buf *b, struct span s);
+
+/* LEN more bytes, for the caller to write; NULL where it fails. */
+static inline char *
+buf_room(struct buf *b, size_t len)
+{
+	char *at = b->at + b->len;
+
+	if (b->failed || b->room_bytes - b->len <= len)
+		return buf_room_slowly(b, len);
+	b->len += len;
+	return at;
+}
 
 static inline void
 buf_add(struct buf *b, const void *bytes, size_t len)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #define EVENT_BYTES 4096
 
@@ -37,34 +38,46 @@ log_wants(enum log_level level)
 	return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
-static void
-put_name(struct log_line *l, const char *name)
+/* NAME, and room for a value of LEN bytes behind it; NULL without. */
+static char *
+put_name(struct log_line *l, const char *name, size_t len)
 {
 	bool json = l->format == LOG_JSON;
-	size_t len = strlen(name);
-	char *at = buf_room(l->to, len + (json ? 4 : 2));
+	size_t name_len = strlen(name);
+	char *at = buf_room(l->to, name_len + (json ? 4 : 2) + len);
 
 	if (!at)
-		return;
+		return NULL;
 	*at++ = json ? ',' : ' ';
 	if (json)
 		*at++ = '"';
-	memcpy(at, name, len);
-	at += len;
+	memcpy(at, name, name_len);
+	at += name_len;
 	if (json)
 		*at++ = '"';
-	*at = json ? ':' : '=';
+	*at++ = json ? ':' : '=';
+	return at;
+}
+
+static void
+put_plain(struct log_line *l, const char *name, struct span value)
+{
+	size_t quotes = l->format == LOG_JSON ? 2 : 0;
+	char *at = put_name(l, name, value.len + quotes);
+
+	if (!at)
+		return;
+	if (quotes)
+		*at++ = '"';
+	memcpy(at, value.at, value.len);
+	if (quotes)
+		at[value.len] = '"';
 }
 
 void
 log_word(struct log_line *l, const char *name, const char *word)
 {
-	put_name(l, name);
-	if (l->format == LOG_JSON)
-		buf_char(l->to, '"');
-	buf_text(l->to, word);
-	if (l->format == LOG_JSON)
-		buf_char(l->to, '"');
+	put_plain(l, name, span_of(word));
 }
 
 struct log_line
@@ -83,13 +96,20 @@ log_begin(struct buf *to, int64_t time_ms, enum log_level level, const char *eve
 	return l;
 }
 
+/* What needs neither quotes nor an escape, in either format. */
 static bool
 is_word(struct span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.at[i];
+	static const bool odd[256] = {
+		[0 ... ' '] = true,
+		['"'] = true,
+		['='] = true,
+		['\\'] = true,
+		[0x7f ... 255] = true,
+	};
 
-		if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\')
+	for (size_t i = 0; i < s.len; i++) {
+		if (odd[(unsigned char)s.at[i]])
 			return false;
 	}
 	return s.len > 0;
@@ -98,18 +118,21 @@ is_word(struct span s)
 void
 log_text(struct log_line *l, const char *name, struct span value)
 {
-	put_name(l, name);
-	if (l->format == LOG_LOGFMT && is_word(value))
-		buf_span_add(l->to, value);
-	else
+	if (is_word(value))
+		put_plain(l, name, value);
+	else if (put_name(l, name, 0))
 		buf_json(l->to, value);
 }
 
 void
 log_number(struct log_line *l, const char *name, int64_t value)
 {
-	put_name(l, name);
-	buf_number(l->to, value);
+	char room[TEXT_DIGITS];
+	struct span digits = text_digits(value, room);
+	char *at = put_name(l, name, digits.len);
+
+	if (at)
+		memcpy(at, digits.at, digits.len);
 }
 
 void

@@ -163,10 +163,9 @@ text_digits(int64_t n, char room[TEXT_DIGITS])
 	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
 	size_t at = TEXT_DIGITS;
 
-	do {
+	for (; left >= 10; left /= 10)
 		room[--at] = (char)('0' + left % 10);
-		left /= 10;
-	} while (left);
+	room[--at] = (char)('0' + left);
 	if (n < 0)
 		room[--at] = '-';
 	return span_make(room + at, TEXT_DIGITS - at);

@@ -146,8 +146,10 @@ gate_params(const unsigned char *at, const struct gate_request *r, char *to,
     void (*see)(void *ctx, struct span name, struct span value), void *ctx)
 {
 	struct span rest = span_make(to, r->params_bytes);
+	bool has_nul;
 
 	gather(at + r->params_at, to, r->params_bytes);
+	has_nul = memchr(to, 0, r->params_bytes) != NULL;
 	while (rest.len) {
 		size_t name;
 		size_t value;
@@ -156,8 +158,9 @@ gate_params(const unsigned char *at, const struct gate_request *r, char *to,
 			return false;
 		if (name == 0 || name > rest.len || value > rest.len - name)
 			return false;
-		/* Who goes on with a value as a C string must not see less of it. */
-		if (memchr(rest.at, 0, name + value))
+		/* Who goes on with a value as a C string must not see less of it.
+		 * (A NUL may also be the length of an empty value.) */
+		if (has_nul && memchr(rest.at, 0, name + value))
 			return false;
 		see(ctx, span_make(rest.at, name), span_make(rest.at + name, value));
 		rest = span_skip(rest, name + value);

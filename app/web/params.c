@@ -55,13 +55,21 @@ out_of_bounds(struct request *rq, const struct param *p)
 	return fault(rq, p, text);
 }
 
+/* Numbers have one form, so that one question has one key. */
 static bool
 set_number(struct request *rq, int64_t n, struct span *value)
 {
+	static const char one_digit[] = "0123456789";
 	char text[TEXT_DIGITS];
-	struct span digits = text_digits(n, text);
-	char *copy = arena_copy(&rq->arena, digits);
+	struct span digits;
+	char *copy;
 
+	if (n >= 0 && n <= 9) {
+		*value = span_make(one_digit + n, 1);
+		return true;
+	}
+	digits = text_digits(n, text);
+	copy = arena_copy(&rq->arena, digits);
 	if (!copy)
 		return false;
 	*value = span_make(copy, digits.len);

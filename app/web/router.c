@@ -1,42 +1,44 @@
 #include "web/router.h"
 
-static struct span
-next_segment(struct span *rest)
+/* The length of the segment that S begins with. */
+static size_t
+segment(const char *s, size_t len)
 {
-	const char *slash = memchr(rest->at, '/', rest->len);
-	size_t len = slash ? (size_t)(slash - rest->at) : rest->len;
-	struct span segment = span_make(rest->at, len);
+	const char *slash = memchr(s, '/', len);
 
-	*rest = span_skip(*rest, slash ? len + 1 : len);
-	return segment;
+	return slash ? (size_t)(slash - s) : len;
 }
 
 static bool
-is_odd(struct span segment)
+is_odd(struct span s)
 {
-	return segment.len == 0 || span_is(segment, ".") || span_is(segment, "..");
+	return s.len == 0 || span_is(s, ".") || span_is(s, "..");
 }
 
-/* Both begin behind their first '/'. */
+/* Side by side, from one '/' to the next. */
 static bool
-matches(struct span pattern, struct span path, struct match *m)
+matches(const char *pattern, struct span path, struct match *m)
 {
 	m->id_count = 0;
-	for (;;) {
-		bool last = !memchr(path.at, '/', path.len);
-		bool pattern_last = !memchr(pattern.at, '/', pattern.len);
-		struct span want = next_segment(&pattern);
-		struct span have = next_segment(&path);
+	while (*pattern) {
+		if (path.len == 0)
+			return false;
+		if (*pattern == ':') {
+			struct span id = span_make(path.at, segment(path.at, path.len));
 
-		if (last != pattern_last || is_odd(have))
+			if (is_odd(id))
+				return false;
+			m->ids[m->id_count++] = id;
+			path = span_skip(path, id.len);
+			pattern += strcspn(pattern, "/");
+		} else if (*pattern == *path.at) {
+			path = span_skip(path, 1);
+			pattern++;
+		} else {
 			return false;
-		if (want.at[0] == ':')
-			m->ids[m->id_count++] = have;
-		else if (!span_equal(want, have))
-			return false;
-		if (last)
-			return true;
+		}
 	}
+	return path.len == 0;
 }
 
 struct match
@@ -51,7 +53,7 @@ router_find(const struct pattern *const *patterns, int count, enum method method
 	for (int i = 0; i < count; i++) {
 		const struct pattern *p = patterns[i];
 
-		if (!matches(span_skip(span_of(p->path), 1), span_skip(path, 1), &m))
+		if (!matches(p->path, path, &m))
 			continue;
 		allowed |= 1u << p->method;
 		if (p->method != method)
