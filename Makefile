@@ -35,7 +35,7 @@ OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql.o
 TESTS = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 SQL_FILES = $(sort $(wildcard sql/queries/*.sql sql/migrations/*.sql sql/demo/*.sql))
 
-.PHONY: all help up down test unit judge fuzz asan tsan torture mutants lint format install uninstall clean FORCE
+.PHONY: all help up down test unit judge fuzz asan tsan bench torture mutants lint format install uninstall clean FORCE
 
 all: $(BUILD)/pupitre ## build .build/release/pupitre
 
@@ -99,7 +99,17 @@ $(BUILD)/proxy: tests/faults/proxy.c $(BUILD)/flags
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libpupitre.a
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
-	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(BUILD)/libpupitre.a $(BENCH_LIBS) $(LIBS)
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(BUILD)/libpupitre.a $(LIBS)
+
+$(BUILD)/bench/bare: tests/bench/bare.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -lfcgi -lpthread
+
+bench: ## pupitre beside what could be used instead (BENCH=quick: 2 minutes); README has the table
+	deploy/need run test bench
+	$(MAKE) -s all $(BUILD)/bench/bare
+	tests/bench/bench
 
 unit: $(TESTS:%=$(BUILD)/unit/%) ## build the unit tests (tests/run runs them)
 
