@@ -19,14 +19,23 @@ struct remote {
 	uint16_t slots[TAG_MAX];
 	size_t slot_count;
 	void (*during_raise)(void);
+	int sent; /* of the gets, those ahead of a worker */
+	bool crowded; /* no connection is at hand */
+	sem_t *hold_put; /* waited for where the answer to a put is read */
 };
 
 static struct remote fake;
 
-enum remote_result
-remote_get(struct remote *r, struct span key, struct remote_token *token, struct remote_value *out)
+/* What was sent is done at once; its answer waits to be read. */
+struct redis {
+	enum remote_result result;
+	struct remote_token token;
+	struct remote_value value;
+};
+
+static enum remote_result
+find(struct remote *r, struct remote_token *token, struct remote_value *out)
 {
-	(void)key;
 	r->gets++;
 	token->valid = !r->down;
 	if (r->down)
@@ -41,21 +50,75 @@ remote_get(struct remote *r, struct span key, struct remote_token *token, struct
 	return REMOTE_HIT;
 }
 
+bool
+remote_get_send(struct remote *r, struct span key, struct remote_sent *sent)
+{
+	(void)key;
+	sent->conn = r->down || r->crowded ? NULL : calloc(1, sizeof(*sent->conn));
+	if (sent->conn)
+		sent->conn->result = find(r, &sent->conn->token, &sent->conn->value);
+	r->sent += sent->conn != NULL;
+	return sent->conn != NULL;
+}
+
+enum remote_result
+remote_get_end(struct remote *r, struct span key, struct remote_sent *sent,
+    struct remote_token *token, struct remote_value *out)
+{
+	struct redis *had = sent->conn;
+	enum remote_result result;
+
+	(void)key;
+	sent->conn = NULL;
+	memset(token, 0, sizeof(*token));
+	memset(out, 0, sizeof(*out));
+	if (!had)
+		return find(r, token, out);
+	*token = had->token;
+	*out = had->value;
+	result = had->result;
+	free(had);
+	return result;
+}
+
+void
+remote_drop(struct remote_sent *sent)
+{
+	free(sent->conn);
+	sent->conn = NULL;
+}
+
 void
 remote_value_free(struct remote_value *v)
 {
 	(void)v;
 }
 
-enum remote_put_result
-remote_put(struct remote *r, struct span key, const struct remote_token *token,
-    const struct remote_value *value, bool listed)
+bool
+remote_put_send(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *value, bool listed, struct remote_sent *sent)
 {
 	(void)key;
 	(void)token;
 	(void)value;
 	(void)listed;
-	r->puts++;
+	sent->conn = r->crowded ? NULL : calloc(1, sizeof(*sent->conn));
+	r->puts += sent->conn != NULL;
+	return sent->conn != NULL;
+}
+
+enum remote_put_result
+remote_put_end(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *value, bool listed, struct remote_sent *sent)
+{
+	(void)key;
+	(void)token;
+	(void)value;
+	(void)listed;
+	if (r->hold_put)
+		sem_wait(r->hold_put);
+	r->puts += sent->conn == NULL;
+	remote_drop(sent);
 	return REMOTE_STORED;
 }
 
