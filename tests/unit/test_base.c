@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/workers.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -274,6 +275,53 @@ every_accepted_job_runs_once(void **state)
 	assert_true(accepted >= 50);
 }
 
+static pthread_barrier_t all_there;
+static pthread_t ran_on;
+
+static void
+meet(struct job *job)
+{
+	(void)job;
+	pthread_barrier_wait(&all_there);
+}
+
+static void
+note_thread(struct job *job)
+{
+	(void)job;
+	ran_on = pthread_self();
+	done++;
+}
+
+/* One job after another: always on the same, warm, thread. */
+static void
+who_worked_last_is_woken_first(void **state)
+{
+	struct workers *w = workers_start(4, 50);
+	struct workers_stats stats = { 0 };
+	struct job together[4] = { { .run = meet }, { .run = meet }, { .run = meet },
+		{ .run = meet } };
+	struct job job = { .run = note_thread };
+	pthread_t first = 0;
+
+	(void)state;
+	pthread_barrier_init(&all_there, NULL, 4);
+	for (int i = 0; i < 4; i++)
+		assert_true(workers_submit(w, &together[i]));
+	while (stats.jobs_done < 4)
+		workers_read_stats(w, &stats);
+	for (uint64_t i = 5; i <= 24; i++) {
+		assert_true(workers_submit(w, &job));
+		while (stats.jobs_done < i)
+			workers_read_stats(w, &stats);
+		if (i == 5)
+			first = ran_on;
+		assert_true(pthread_equal(ran_on, first));
+	}
+	assert_true(workers_idle(w));
+	workers_stop(w);
+}
+
 int
 main(void)
 {
@@ -289,6 +337,7 @@ main(void)
 		cmocka_unit_test(a_file_gives_settings_and_the_environment_wins),
 		cmocka_unit_test(a_log_that_nobody_reads_stops_nobody),
 		cmocka_unit_test(every_accepted_job_runs_once),
+		cmocka_unit_test(who_worked_last_is_woken_first),
 	};
 
 	if (!random_start())
