@@ -243,6 +243,29 @@ a_log_that_nobody_reads_stops_nobody(void **state)
 	close(ends[1]);
 }
 
+/* ---- randomness ---- */
+
+/* Each byte in its place: every digit of every place comes up. */
+static void
+random_hex_is_hex_and_differs(void **state)
+{
+	unsigned seen[16] = { 0 };
+	char text[17];
+
+	(void)state;
+	assert_true(random_start());
+	for (int n = 0; n < 1000; n++) {
+		memset(text, 'x', sizeof(text));
+		random_hex(text, 8);
+		assert_int_equal(strspn(text, "0123456789abcdef"), 16);
+		assert_int_equal(strlen(text), 16);
+		for (int i = 0; i < 16; i++)
+			seen[i] |= 1u << strtoul((char[]){ text[i], 0 }, NULL, 16);
+	}
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(seen[i], 0xffff);
+}
+
 /* ---- workers ---- */
 
 static _Atomic int done;
@@ -336,6 +359,7 @@ main(void)
 		cmocka_unit_test(settings_have_defaults_and_bounds),
 		cmocka_unit_test(a_file_gives_settings_and_the_environment_wins),
 		cmocka_unit_test(a_log_that_nobody_reads_stops_nobody),
+		cmocka_unit_test(random_hex_is_hex_and_differs),
 		cmocka_unit_test(every_accepted_job_runs_once),
 		cmocka_unit_test(who_worked_last_is_woken_first),
 	};
