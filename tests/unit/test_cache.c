@@ -15,12 +15,13 @@
 
 struct remote {
 	bool down;
-	int gets, puts, raises, clears;
+	_Atomic int gets, puts;
+	int raises, clears;
 	char stored[256]; /* the one body it holds; empty: none */
 	uint16_t slots[TAG_MAX];
 	size_t slot_count;
 	void (*during_raise)(void);
-	int sent; /* of the gets, those ahead of a worker */
+	_Atomic int sent; /* of the gets, those ahead of a worker */
 	char answer[256]; /* what was found for one that was sent */
 	void (*after_send)(void);
 	bool crowded; /* no connection is at hand */
