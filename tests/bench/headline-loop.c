@@ -2,7 +2,10 @@
  * One prepared statement in a bare libpq loop: what a read costs without
  * anything around it.  tests/bench/headline drives it.
  *
- * usage: headline-loop CONNINFO SQL-FILE PARAMETERS-FILE
+ * usage: headline-loop CONNINFO SQL-FILE PARAMETERS-FILE [PAUSE-US]
+ *
+ * With a pause before each, the server has gone to sleep meanwhile, as it has
+ * before a miss.
  *
  * PARAMETERS-FILE: a line for each execution, parameters with tabs between
  * them.  Prints p50 and p99 in microseconds.
@@ -12,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <postgresql/libpq-fe.h>
 
@@ -83,19 +87,25 @@ main(int argc, char **argv)
 	const char *values[PARAMS_MAX];
 	char line[4096];
 	size_t n = 0;
+	unsigned pause_us;
 	PGconn *conn;
 	FILE *f;
 
-	if (argc != 4) {
-		fputs("usage: headline-loop CONNINFO SQL-FILE PARAMETERS-FILE\n", stderr);
+	if (argc < 4) {
+		fputs(
+		    "usage: headline-loop CONNINFO SQL-FILE PARAMETERS-FILE [PAUSE-US]\n", stderr);
 		return 2;
 	}
+	pause_us = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
 	conn = prepare(argv[1], argv[2]);
 	f = fopen(argv[3], "r");
 	while (f && n < LINES_MAX && fgets(line, sizeof(line), f)) {
 		int count = split(line, values);
-		int64_t began = now_us();
+		int64_t began;
 
+		if (pause_us)
+			usleep(pause_us);
+		began = now_us();
 		check(conn, PQexecPrepared(conn, "it", count, values, NULL, NULL, 1),
 		    PGRES_TUPLES_OK);
 		times[n++] = (uint32_t)(now_us() - began);
