@@ -36,10 +36,14 @@ random_hex(char *out, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char byte;
+	unsigned char *bytes = (unsigned char *)out + len;
 
-		randombytes_buf(&byte, 1);
+	/* In the second half, from where each is spread over what has been read:
+	 * one call, because each is a call of the system. */
+	randombytes_buf(bytes, len);
+	for (size_t i = 0; i < len; i++) {
+		unsigned char byte = bytes[i];
+
 		out[2 * i] = digits[byte >> 4];
 		out[2 * i + 1] = digits[byte & 15];
 	}

@@ -1,6 +1,7 @@
 /*
- * One lock for the queue and its counters, one condition for "there is a job
- * or the end".  Threads run with all signals blocked.
+ * One lock for the queue, its counters and the stack of idle threads; a
+ * condition for each thread.  Who became idle last is woken first: his memory
+ * is warm.  Threads run with all signals blocked.
  */
 #include "base/workers.h"
 
@@ -10,25 +11,56 @@
 
 #include "base/clock.h"
 
+struct worker {
+	struct workers *home;
+	struct worker *next_idle;
+	bool idle; /* on the stack */
+	pthread_cond_t woken;
+	pthread_t thread;
+};
+
 struct workers {
 	pthread_mutex_t lock;
-	pthread_cond_t news;
+	struct worker *idle;
 	struct job *first;
 	struct job *last;
 	size_t queue_limit;
 	bool ending;
 	struct workers_stats stats;
-	pthread_t threads[];
+	struct worker threads[];
 };
+
+static void
+sleep_idle(struct workers *w, struct worker *self)
+{
+	self->idle = true;
+	self->next_idle = w->idle;
+	w->idle = self;
+	while (self->idle)
+		pthread_cond_wait(&self->woken, &w->lock);
+}
+
+/* The one to be woken, or NULL: all are busy and come by themselves. */
+static struct worker *
+take_idle(struct workers *w)
+{
+	struct worker *it = w->idle;
+
+	if (it) {
+		w->idle = it->next_idle;
+		it->idle = false;
+	}
+	return it;
+}
 
 /* NULL at the end.  The lock is held. */
 static struct job *
-next_job(struct workers *w)
+next_job(struct workers *w, struct worker *self)
 {
 	struct job *job;
 
 	while (!w->first && !w->ending)
-		pthread_cond_wait(&w->news, &w->lock);
+		sleep_idle(w, self);
 	job = w->first;
 	if (!job)
 		return NULL;
@@ -41,11 +73,12 @@ next_job(struct workers *w)
 static void *
 work(void *ctx)
 {
-	struct workers *w = ctx;
+	struct worker *self = ctx;
+	struct workers *w = self->home;
 	struct job *job;
 
 	pthread_mutex_lock(&w->lock);
-	while ((job = next_job(w)) != NULL) {
+	while ((job = next_job(w, self)) != NULL) {
 		pthread_mutex_unlock(&w->lock);
 		job->run(job);
 		pthread_mutex_lock(&w->lock);
@@ -64,9 +97,15 @@ start_threads(struct workers *w, size_t threads)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (w->stats.threads < threads &&
-	    pthread_create(&w->threads[w->stats.threads], NULL, work, w) == 0)
+	for (size_t i = 0; i < threads; i++) {
+		struct worker *one = &w->threads[i];
+
+		one->home = w;
+		pthread_cond_init(&one->woken, NULL);
+		if (pthread_create(&one->thread, NULL, work, one) != 0)
+			break;
 		w->stats.threads++;
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -79,7 +118,6 @@ workers_start(size_t threads, size_t queue_limit)
 		return NULL;
 	w->queue_limit = queue_limit;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->news, NULL);
 	start_threads(w, threads);
 	if (w->stats.threads == threads)
 		return w;
@@ -90,6 +128,7 @@ workers_start(size_t threads, size_t queue_limit)
 bool
 workers_submit(struct workers *w, struct job *job)
 {
+	struct worker *woken = NULL;
 	bool fits;
 
 	job->next = NULL;
@@ -106,10 +145,24 @@ workers_submit(struct workers *w, struct job *job)
 	if (fits) {
 		w->last = job;
 		w->stats.queue_length++;
-		pthread_cond_signal(&w->news);
+		woken = take_idle(w);
 	}
 	pthread_mutex_unlock(&w->lock);
+	/* Without the lock, which he takes first. */
+	if (woken)
+		pthread_cond_signal(&woken->woken);
 	return fits;
+}
+
+bool
+workers_idle(struct workers *w)
+{
+	bool idle;
+
+	pthread_mutex_lock(&w->lock);
+	idle = w->idle && !w->first;
+	pthread_mutex_unlock(&w->lock);
+	return idle;
 }
 
 void
@@ -117,11 +170,13 @@ workers_stop(struct workers *w)
 {
 	pthread_mutex_lock(&w->lock);
 	w->ending = true;
-	pthread_cond_broadcast(&w->news);
+	for (struct worker *one = take_idle(w); one; one = take_idle(w))
+		pthread_cond_signal(&one->woken);
 	pthread_mutex_unlock(&w->lock);
-	for (size_t i = 0; i < w->stats.threads; i++)
-		pthread_join(w->threads[i], NULL);
-	pthread_cond_destroy(&w->news);
+	for (size_t i = 0; i < w->stats.threads; i++) {
+		pthread_join(w->threads[i].thread, NULL);
+		pthread_cond_destroy(&w->threads[i].woken);
+	}
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }

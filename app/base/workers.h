@@ -28,6 +28,8 @@ struct workers_stats {
 
 /* NULL if the threads cannot be made. */
 struct workers *workers_start(size_t threads, size_t queue_limit);
+/* Would a job be begun at once?  As of this call. */
+bool workers_idle(struct workers *w);
 /* False, at once, when the queue is full or the pool stops. */
 bool workers_submit(struct workers *w, struct job *job) __attribute__((warn_unused_result));
 /* Runs what is queued, then ends and joins the threads. */

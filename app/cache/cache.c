@@ -150,12 +150,9 @@ refresh(struct cache *c, const struct question *q, struct entry *e)
 		return;
 	if (flight_join_unseen(c->flights, q, &made) != FLIGHT_MADE)
 		return;
-	made->cache = c;
 	made->refresh = true;
-	made->job.run = flight_run;
 	CACHE_COUNT(c, q->policy, refreshes);
-	if (!workers_submit(c->config.workers, &made->job))
-		flight_refuse(c, made);
+	flight_launch(c, made);
 }
 
 static enum cache_answer
@@ -225,10 +222,7 @@ cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct en
 	case FLIGHT_MADE:
 		break;
 	}
-	made->cache = c;
-	made->job.run = flight_run;
-	if (!workers_submit(c->config.workers, &made->job))
-		flight_refuse(c, made);
+	flight_launch(c, made);
 	return ASK_WAIT;
 }
 

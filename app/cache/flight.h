@@ -21,6 +21,8 @@ struct flight {
 	enum status (*load)(void *ctx, const void *args, struct loaded *out);
 	const void *args; /* likewise */
 	struct waiter *waiters;
+	struct remote_sent asked; /* of Redis, when it was made */
+	uint64_t began; /* the number that was current before that */
 };
 
 struct flights *flights_new(void);

@@ -1,5 +1,9 @@
 /*
- * The flight, on a worker: Redis, then the loader, then store and land.
+ * The flight, on a worker: Redis, then the loader, then store and land.  What
+ * can be on its way while somebody else has to be woken is sent before: the
+ * question to Redis by who makes the flight, while a worker wakes; the storing
+ * in Redis just before the landing, and its answer is read after it.  Not in
+ * strict mode, where Redis has the word on what may be given.
  *
  * What is found is shared with all who wait, as far as they may have it: see
  * land().  In strict mode that is who had joined before Redis was asked
@@ -30,6 +34,8 @@ struct haul {
 	uint32_t verified; /* strict: the step that it was good after */
 	bool kept; /* it is in memory already */
 	struct remote_token token;
+	bool storing; /* it is still to be stored in Redis, or on its way there */
+	struct remote_sent sent;
 };
 
 /* ---- giving ---- */
@@ -42,12 +48,13 @@ give(struct waiter *w, const struct landing *landing)
 	w->landed(w, landing);
 }
 
-void
-flight_refuse(struct cache *c, struct flight *f)
+static void
+refuse(struct cache *c, struct flight *f)
 {
 	struct landing busy = { .status = BUSY };
 	struct waiter *w = flight_land(c->flights, f);
 
+	remote_drop(&f->asked);
 	CACHE_COUNT(c, f->policy, busy);
 	while (w) {
 		struct waiter *next = w->next;
@@ -133,12 +140,12 @@ least_ttl(struct cache *c, const struct flight *f)
 }
 
 static void
-fetch_remote(struct cache *c, const struct flight *f, struct haul *h, int64_t least_ms)
+fetch_remote(struct cache *c, struct flight *f, struct haul *h, int64_t least_ms)
 {
 	struct remote_value value = { 0 };
 	int64_t began = clock_us();
 
-	if (remote_get(c->config.remote, f->key, &h->token, &value) == REMOTE_HIT) {
+	if (remote_get_end(c->config.remote, f->key, &f->asked, &h->token, &value) == REMOTE_HIT) {
 		if (value.ttl_ms >= least_ms)
 			h->entry = entry_from_remote(c, f, &value, h);
 		remote_value_free(&value);
@@ -293,11 +300,10 @@ quota_allows(struct cache *c, int policy)
 	return atomic_fetch_add(&c->quota.used, 1) < (int64_t)c->config.anonymous_keys;
 }
 
-static bool
-put_remote(struct cache *c, const struct flight *f, struct haul *h)
+static struct remote_value
+value_of(const struct entry *e)
 {
-	struct entry *e = h->entry;
-	struct remote_value v = {
+	return (struct remote_value){
 		.body = entry_body(e),
 		.gzip = e->gzip,
 		.etag = entry_etag(e),
@@ -305,36 +311,57 @@ put_remote(struct cache *c, const struct flight *f, struct haul *h)
 		.slot_count = e->slot_count,
 		.ttl_ms = e->expires_ms - e->made_ms,
 	};
-	enum remote_put_result put = remote_put(
-	    c->config.remote, f->key, &h->token, &v, !c->config.policies[f->policy].internal);
+}
+
+static bool
+is_listed(const struct cache *c, const struct flight *f)
+{
+	return !c->config.policies[f->policy].internal;
+}
+
+/* All of it, or the rest of what was sent. */
+static bool
+end_put(struct cache *c, const struct flight *f, struct haul *h)
+{
+	struct remote_value v = value_of(h->entry);
+	enum remote_put_result put =
+	    remote_put_end(c->config.remote, f->key, &h->token, &v, is_listed(c, f), &h->sent);
 
 	if (put == REMOTE_REFUSED)
 		CACHE_COUNT(c, f->policy, refused);
 	return put == REMOTE_STORED;
 }
 
-/* In Redis too; an absence is cheap to find out again.  Strict: what Redis
- * then calls good is so for all who are there now. */
+/* In Redis too; an absence is cheap to find out again.  What Redis then calls
+ * good is so for all who are there now. */
 static void
-store_remote(struct cache *c, struct flight *f, struct haul *h)
+store_strictly(struct cache *c, struct flight *f, struct haul *h)
 {
 	struct entry *e = h->entry;
 	int64_t began = clock_us();
-	uint32_t step;
+	uint32_t step = flight_step(c->flights, f);
 	bool good;
 
-	if (!h->token.valid)
-		return;
-	step = c->config.strict ? flight_step(c->flights, f) : 0;
 	if (!e->absent && quota_allows(c, f->policy))
-		good = put_remote(c, f, h);
+		good = end_put(c, f, h);
 	else
-		good = c->config.strict &&
-		    remote_check(c->config.remote, &h->token, e->slots, e->slot_count) ==
-			REMOTE_HIT;
-	if (good && c->config.strict)
+		good = remote_check(c->config.remote, &h->token, e->slots, e->slot_count) ==
+		    REMOTE_HIT;
+	if (good)
 		h->verified = step;
 	h->redis_us += clock_us() - began;
+}
+
+/* A raise meanwhile is no harm: Redis looks at the numbers when it stores. */
+static void
+begin_put(struct cache *c, const struct flight *f, struct haul *h)
+{
+	struct remote_value v = value_of(h->entry);
+
+	if (h->entry->absent || !quota_allows(c, f->policy))
+		return;
+	h->storing = true;
+	(void)remote_put_send(c->config.remote, f->key, &h->token, &v, is_listed(c, f), &h->sent);
 }
 
 static void
@@ -344,8 +371,10 @@ store(struct cache *c, struct flight *f, struct haul *h)
 
 	if (e->slot_count == 0 || h->kept)
 		return; /* too many tags to be kept; or it is there */
-	if (h->how == HOW_NOT_STORED && c->config.remote)
-		store_remote(c, f, h);
+	if (h->how == HOW_NOT_STORED && h->token.valid && c->config.strict)
+		store_strictly(c, f, h);
+	else if (h->how == HOW_NOT_STORED && h->token.valid)
+		begin_put(c, f, h);
 	if (!memory_put(c->memory, e)) {
 		CACHE_COUNT(c, f->policy, refused);
 		return;
@@ -402,22 +431,57 @@ load_or_fall_back(struct cache *c, struct flight *f, struct haul *h)
 		fall_back(c, f, h);
 }
 
-void
-flight_run(struct job *job)
+/* Its own reference to what is stored behind the landing. */
+static void
+land_and_store(struct cache *c, struct flight *f, struct haul *h)
+{
+	if (h->storing)
+		entry_hold(h->entry);
+	land(c, f, h);
+	if (!h->storing)
+		return;
+	(void)end_put(c, f, h);
+	entry_release(h->entry);
+}
+
+static void
+fly(struct job *job)
 {
 	struct flight *f = (struct flight *)job; /* its first member */
 	struct cache *c = f->cache;
-	struct haul h = { .loaded = tags_now(c->tags) };
+	struct haul h = { .loaded = f->asked.conn ? f->began : tags_now(c->tags) };
 
 	if (clock_ms() - job->queued_ms > QUEUED_MAX_MS) {
-		flight_refuse(c, f);
+		refuse(c, f);
 		return;
 	}
 	look(c, f, &h);
+	remote_drop(&f->asked); /* trust was lost meanwhile */
 	if (!h.entry)
 		load_or_fall_back(c, f, &h);
 	if (h.entry)
 		store(c, f, &h);
-	land(c, f, &h);
+	land_and_store(c, f, &h);
 	flight_free(f);
+}
+
+/* Only if a worker takes the answer at once: a connection is held by it. */
+static bool
+may_ask_ahead(struct cache *c)
+{
+	return c->config.remote && !c->config.strict && cache_trusts(c) &&
+	    workers_idle(c->config.workers);
+}
+
+void
+flight_launch(struct cache *c, struct flight *f)
+{
+	f->cache = c;
+	f->job.run = fly;
+	if (may_ask_ahead(c)) {
+		f->began = tags_now(c->tags);
+		(void)remote_get_send(c->config.remote, f->key, &f->asked);
+	}
+	if (!workers_submit(c->config.workers, &f->job))
+		refuse(c, f);
 }

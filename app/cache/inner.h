@@ -68,9 +68,8 @@ bool cache_trusts(struct cache *c);
 /* An entry of memory with good tags, as far as this process knows. */
 struct entry *cache_peek(struct cache *c, struct span key);
 
-/* The job of a flight. */
-void flight_run(struct job *job);
-/* It does not take place. */
-void flight_refuse(struct cache *c, struct flight *f);
+/* Have a flight that was just made run, or refuse it.  Any thread; does not
+ * block. */
+void flight_launch(struct cache *c, struct flight *f);
 
 #endif

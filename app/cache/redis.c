@@ -194,8 +194,21 @@ next_reply(struct redis *r, int64_t until_ms)
 struct reply
 redis_ask(struct redis *r, const struct span *words, int count, int64_t until_ms)
 {
+	(void)redis_send(r, words, count, until_ms);
+	return next_reply(r, until_ms);
+}
+
+bool
+redis_send(struct redis *r, const struct span *words, int count, int64_t until_ms)
+{
 	if (!r->broken && !send_words(r, words, count, until_ms))
 		r->broken = true;
+	return !r->broken;
+}
+
+struct reply
+redis_answer(struct redis *r, int64_t until_ms)
+{
 	return next_reply(r, until_ms);
 }
 

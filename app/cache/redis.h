@@ -43,6 +43,10 @@ struct reply {
 };
 
 struct reply redis_ask(struct redis *r, const struct span *words, int count, int64_t until_ms);
+/* The same in two steps, perhaps of two threads; nothing else may be said in
+ * between.  UNTIL_MS as for transport_write(). */
+bool redis_send(struct redis *r, const struct span *words, int count, int64_t until_ms);
+struct reply redis_answer(struct redis *r, int64_t until_ms);
 /* An element, to be read only while the list lives; not freed. */
 struct reply reply_at(const struct reply *list, size_t i);
 void reply_free(struct reply *reply);

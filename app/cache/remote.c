@@ -231,22 +231,59 @@ take_value(
 	return REMOTE_HIT;
 }
 
+/* The words of the question for KEY. */
+struct get {
+	char epoch[2 * REMOTE_EPOCH_BYTES + 1];
+	char name[REMOTE_KEY_BYTES];
+	struct span keys[3];
+	struct span args[2];
+};
+
+/* False: such a key is never stored. */
+static bool
+write_get(const struct remote *r, struct span key, struct get *g)
+{
+	random_hex(g->epoch, REMOTE_EPOCH_BYTES);
+	g->keys[0] = remote_entry_name(r, key, g->name);
+	g->keys[1] = r->meta;
+	g->keys[2] = r->index;
+	g->args[0] = span_make(g->epoch, 2 * REMOTE_EPOCH_BYTES);
+	g->args[1] = key;
+	return g->keys[0].len != 0;
+}
+
+bool
+remote_get_send(struct remote *r, struct span key, struct remote_sent *sent)
+{
+	struct get g;
+
+	sent->conn = NULL;
+	return write_get(r, key, &g) && remote_send(r, SCRIPT_GET, g.keys, 3, g.args, 2, 0, sent);
+}
+
 enum remote_result
 remote_get(struct remote *r, struct span key, struct remote_token *token, struct remote_value *out)
 {
-	char epoch[2 * REMOTE_EPOCH_BYTES + 1];
-	char name[REMOTE_KEY_BYTES];
-	struct span keys[3] = { remote_entry_name(r, key, name), r->meta, r->index };
-	struct span args[2] = { { epoch, 2 * REMOTE_EPOCH_BYTES }, key };
+	struct remote_sent nothing = { NULL };
+
+	return remote_get_end(r, key, &nothing, token, out);
+}
+
+enum remote_result
+remote_get_end(struct remote *r, struct span key, struct remote_sent *sent,
+    struct remote_token *token, struct remote_value *out)
+{
+	struct get g;
 	struct reply reply;
 	enum remote_result result;
 
 	memset(token, 0, sizeof(*token));
 	memset(out, 0, sizeof(*out));
-	if (keys[0].len == 0)
-		return REMOTE_MISS;
-	random_hex(epoch, REMOTE_EPOCH_BYTES);
-	reply = remote_script(r, SCRIPT_GET, keys, 3, args, 2);
+	if (!remote_take(r, sent, &reply)) {
+		if (!write_get(r, key, &g))
+			return REMOTE_MISS;
+		reply = remote_script(r, SCRIPT_GET, g.keys, 3, g.args, 2);
+	}
 	if (reply.type == REPLY_NONE)
 		return REMOTE_DOWN;
 	result = take_value(key, &reply, token, out);
@@ -267,39 +304,26 @@ remote_value_free(struct remote_value *v)
 
 /* ---- put ---- */
 
-static enum remote_put_result
-send_put(struct remote *r, const struct stored *s, const struct remote_value *v, bool listed)
-{
+/* The words of the storing of an entry; they point into it. */
+struct put {
 	char name[REMOTE_KEY_BYTES];
-	char ttl[24];
-	char sum[HASH_HEX_BYTES];
-	int ttl_len = snprintf(ttl, sizeof(ttl), "%lld", (long long)v->ttl_ms);
-	struct span keys[3] = { remote_entry_name(r, s->key, name), r->meta, r->index };
-	struct span args[9] = { s->epoch, s->number, s->slots, { ttl, (size_t)ttl_len }, s->gzip,
-		s->etag, s->body, { sum, HASH_HEX_BYTES - 1 }, listed ? s->key : span_of("") };
-	struct reply reply;
-	enum remote_put_result result = REMOTE_NOT_STORED;
-
-	if (keys[0].len == 0)
-		return REMOTE_NOT_STORED;
-	checksum(s, sum);
-	reply = remote_script(r, SCRIPT_PUT, keys, 3, args, 9);
-	if (reply.type == REPLY_NUMBER)
-		result = reply.number == 1 ? REMOTE_STORED : REMOTE_REFUSED;
-	reply_free(&reply);
-	return result;
-}
-
-enum remote_put_result
-remote_put(struct remote *r, struct span key, const struct remote_token *token,
-    const struct remote_value *v, bool listed)
-{
 	char slots[REMOTE_SLOTS_TEXT];
 	char epoch[REMOTE_EPOCH_TEXT];
 	char number[24];
+	char ttl[24];
+	char sum[HASH_HEX_BYTES];
+	struct span keys[3];
+	struct span args[9];
+};
+
+/* False: such an entry is not stored. */
+static bool
+write_put(const struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *v, bool listed, struct put *p)
+{
 	struct stored s = {
 		.key = key,
-		.epoch = remote_epoch_text(token->epoch, epoch),
+		.epoch = remote_epoch_text(token->epoch, p->epoch),
 		.gzip = span_of(v->gzip ? "1" : "0"),
 		.etag = v->etag,
 		.body = v->body,
@@ -307,9 +331,56 @@ remote_put(struct remote *r, struct span key, const struct remote_token *token,
 
 	if (!token->valid || !is_sound(v->etag, v->body, v->ttl_ms) || v->slot_count == 0 ||
 	    v->slot_count > TAG_MAX)
-		return REMOTE_NOT_STORED;
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)token->sequence);
-	s.number = span_of(number);
-	s.slots = remote_slots_text(v->slots, v->slot_count, slots);
-	return send_put(r, &s, v, listed);
+		return false;
+	snprintf(p->number, sizeof(p->number), "%llu", (unsigned long long)token->sequence);
+	snprintf(p->ttl, sizeof(p->ttl), "%lld", (long long)v->ttl_ms);
+	s.number = span_of(p->number);
+	s.slots = remote_slots_text(v->slots, v->slot_count, p->slots);
+	checksum(&s, p->sum);
+	memcpy(p->keys, ((struct span[]){ remote_entry_name(r, key, p->name), r->meta, r->index }),
+	    sizeof(p->keys));
+	memcpy(p->args,
+	    ((struct span[]){ s.epoch, s.number, s.slots, span_of(p->ttl), s.gzip, s.etag, s.body,
+		span_of(p->sum), listed ? key : span_of("") }),
+	    sizeof(p->args));
+	return p->keys[0].len != 0;
+}
+
+bool
+remote_put_send(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *v, bool listed, struct remote_sent *sent)
+{
+	struct put p;
+
+	sent->conn = NULL;
+	return write_put(r, key, token, v, listed, &p) &&
+	    remote_send(r, SCRIPT_PUT, p.keys, 3, p.args, 9, r->config.deadline_ms, sent);
+}
+
+enum remote_put_result
+remote_put(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *v, bool listed)
+{
+	struct remote_sent nothing = { NULL };
+
+	return remote_put_end(r, key, token, v, listed, &nothing);
+}
+
+enum remote_put_result
+remote_put_end(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *v, bool listed, struct remote_sent *sent)
+{
+	enum remote_put_result result = REMOTE_NOT_STORED;
+	struct reply reply;
+	struct put p;
+
+	if (!remote_take(r, sent, &reply)) {
+		if (!write_put(r, key, token, v, listed, &p))
+			return REMOTE_NOT_STORED;
+		reply = remote_script(r, SCRIPT_PUT, p.keys, 3, p.args, 9);
+	}
+	if (reply.type == REPLY_NUMBER)
+		result = reply.number == 1 ? REMOTE_STORED : REMOTE_REFUSED;
+	reply_free(&reply);
+	return result;
 }

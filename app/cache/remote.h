@@ -33,6 +33,7 @@
 #include "base/status.h"
 
 struct remote;
+struct redis;
 
 struct remote_config {
 	const char
@@ -92,11 +93,33 @@ enum remote_result remote_get(
     struct remote *r, struct span key, struct remote_token *token, struct remote_value *out);
 void remote_value_free(struct remote_value *v);
 
+/*
+ * The same in two steps, so that Redis works while the thread that will take
+ * the answer is still being woken.  SEND never blocks, so a reactor may call
+ * it; false, with SENT empty, when there is no connection at hand that may be
+ * used at once.  Then exactly one of END and DROP; END asks from the beginning
+ * if nothing was sent, or if the connection was lost.
+ */
+struct remote_sent {
+	struct redis *conn; /* NULL: nothing was sent */
+};
+
+bool remote_get_send(struct remote *r, struct span key, struct remote_sent *sent);
+enum remote_result remote_get_end(struct remote *r, struct span key, struct remote_sent *sent,
+    struct remote_token *token, struct remote_value *out);
+void remote_drop(struct remote_sent *sent);
+
 /* Store, unless the epoch changed or a slot bears a later number than
  * TOKEN->sequence.  LISTED entries are counted and shown in statistics. */
 enum remote_put_result { REMOTE_STORED, REMOTE_REFUSED, REMOTE_NOT_STORED };
 enum remote_put_result remote_put(struct remote *r, struct span key,
     const struct remote_token *token, const struct remote_value *value, bool listed);
+/* In two steps, as above.  SEND may wait for Redis to take a large body. */
+bool remote_put_send(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *value, bool listed, struct remote_sent *sent);
+enum remote_put_result remote_put_end(struct remote *r, struct span key,
+    const struct remote_token *token, const struct remote_value *value, bool listed,
+    struct remote_sent *sent);
 
 /* Is what was loaded under TOKEN still good?  HIT: yes; MISS: no; DOWN: nobody
  * knows. */

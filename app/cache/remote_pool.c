@@ -260,7 +260,7 @@ struct call {
 	int wait_ms;
 };
 
-static struct reply
+static bool
 say(struct redis *conn, const struct call *c, int64_t until_ms)
 {
 	struct span words[WORDS_MAX];
@@ -268,7 +268,7 @@ say(struct redis *conn, const struct call *c, int64_t until_ms)
 	int n = 0;
 
 	if (!c->keys)
-		return redis_ask(conn, c->args, c->arg_count, until_ms);
+		return redis_send(conn, c->args, c->arg_count, until_ms);
 	words[n++] = span_of("EVALSHA");
 	words[n++] = span_of(redis_script_sha(conn, (int)c->script));
 	words[n++] =
@@ -278,7 +278,7 @@ say(struct redis *conn, const struct call *c, int64_t until_ms)
 	words[n++] = span_of(redis_run_id(conn));
 	for (int i = 0; i < c->arg_count; i++)
 		words[n++] = c->args[i];
-	return redis_ask(conn, words, n, until_ms);
+	return redis_send(conn, words, n, until_ms);
 }
 
 static bool
@@ -291,14 +291,13 @@ is_unusable(struct span fault)
 	return false;
 }
 
-/* On CONN, which is given back or closed.  REPLY_NONE: it did not work. */
+/* The answer on CONN, which is given back or closed.  REPLY_NONE: it did not
+ * work. */
 static struct reply
-say_on(struct remote *r, struct redis *conn, const struct call *c, int64_t until_ms)
+hear_on(struct remote *r, struct redis *conn, int64_t until_ms)
 {
-	struct reply reply = { 0 };
+	struct reply reply = redis_answer(conn, until_ms);
 
-	if (remote_trusted(r) || settle(r, conn, until_ms))
-		reply = say(conn, c, until_ms);
 	if (reply.type == REPLY_FAULT) {
 		complain(r, reply.text);
 		if (is_unusable(reply.text))
@@ -309,6 +308,17 @@ say_on(struct remote *r, struct redis *conn, const struct call *c, int64_t until
 	else
 		give_back(r, conn);
 	return reply;
+}
+
+static struct reply
+say_on(struct remote *r, struct redis *conn, const struct call *c, int64_t until_ms)
+{
+	struct reply none = { 0 };
+
+	if ((remote_trusted(r) || settle(r, conn, until_ms)) && say(conn, c, until_ms))
+		return hear_on(r, conn, until_ms);
+	redis_close(conn);
+	return none;
 }
 
 /* At most WAIT_MS, and CONNECT_MS if a connection has to be made. */
@@ -335,6 +345,25 @@ attempt(struct remote *r, const struct call *c)
 	return reply;
 }
 
+/* What it was worth, for the circuit and for statistics. */
+static void
+note(struct remote *r, const struct reply *reply, int64_t began_us, bool closed)
+{
+	atomic_fetch_add(&r->calls, 1);
+	atomic_store(&r->last_us, clock_us() - began_us);
+	if (reply->type == REPLY_NONE) {
+		atomic_fetch_add(&r->failures, 1);
+		complain(r, span_of("no answer in time"));
+		breaker_failure(&r->breaker, clock_ms());
+		return;
+	}
+	breaker_success(&r->breaker);
+	if (!closed) {
+		log_event(LOG_INFO, "redis", "answers again");
+		atomic_store(&r->complained_ms, 0);
+	}
+}
+
 static struct reply
 call(struct remote *r, const struct call *c)
 {
@@ -345,19 +374,7 @@ call(struct remote *r, const struct call *c)
 	if (!breaker_allow(&r->breaker, clock_ms()))
 		return reply;
 	reply = attempt(r, c);
-	atomic_fetch_add(&r->calls, 1);
-	atomic_store(&r->last_us, clock_us() - began);
-	if (reply.type == REPLY_NONE) {
-		atomic_fetch_add(&r->failures, 1);
-		complain(r, span_of("no answer in time"));
-		breaker_failure(&r->breaker, clock_ms());
-		return reply;
-	}
-	breaker_success(&r->breaker);
-	if (!closed) {
-		log_event(LOG_INFO, "redis", "answers again");
-		atomic_store(&r->complained_ms, 0);
-	}
+	note(r, &reply, began, closed);
 	return reply;
 }
 
@@ -378,6 +395,52 @@ remote_script(struct remote *r, enum remote_script script, const struct span *ke
 	struct call c = { script, keys, key_count, args, arg_count, r->config.deadline_ms };
 
 	return call(r, &c);
+}
+
+/* Only where there is nothing to settle, to connect or to probe. */
+bool
+remote_send(struct remote *r, enum remote_script script, const struct span *keys, int key_count,
+    const struct span *args, int arg_count, int wait_ms, struct remote_sent *sent)
+{
+	struct call c = { script, keys, key_count, args, arg_count, wait_ms };
+	int64_t now = clock_ms();
+	struct redis *conn = NULL;
+
+	sent->conn = NULL;
+	if (breaker_state(&r->breaker, now) == BREAKER_CLOSED && remote_trusted(r))
+		conn = take_quiet(r);
+	if (!conn)
+		return false;
+	if (say(conn, &c, wait_ms ? now + wait_ms : 0))
+		sent->conn = conn;
+	else
+		redis_close(conn);
+	return sent->conn != NULL;
+}
+
+bool
+remote_take(struct remote *r, struct remote_sent *sent, struct reply *reply)
+{
+	int64_t began = clock_us();
+	int64_t until_ms = clock_ms() + r->config.deadline_ms;
+	struct redis *conn = sent->conn;
+
+	memset(reply, 0, sizeof(*reply));
+	sent->conn = NULL;
+	if (!conn)
+		return false;
+	*reply = hear_on(r, conn, until_ms);
+	if (reply->type == REPLY_NONE && clock_ms() < until_ms)
+		return false;
+	note(r, reply, began, true);
+	return true;
+}
+
+void
+remote_drop(struct remote_sent *sent)
+{
+	redis_close(sent->conn);
+	sent->conn = NULL;
 }
 
 struct span

@@ -55,6 +55,14 @@ struct remote {
  */
 struct reply remote_script(struct remote *r, enum remote_script script, const struct span *keys,
     int key_count, const struct span *args, int arg_count);
+/*
+ * Likewise in two steps, see remote.h.  SEND waits at most WAIT_MS, 0: not at
+ * all.  TAKE is true when *reply is what there is, if only REPLY_NONE; false:
+ * nothing was sent, or it was lost and there is time to ask again.
+ */
+bool remote_send(struct remote *r, enum remote_script script, const struct span *keys,
+    int key_count, const struct span *args, int arg_count, int wait_ms, struct remote_sent *sent);
+bool remote_take(struct remote *r, struct remote_sent *sent, struct reply *reply);
 /* A plain command, likewise, with WAIT_MS of its own. */
 struct reply remote_command(struct remote *r, const struct span *words, int count, int wait_ms);
 

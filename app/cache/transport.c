@@ -319,7 +319,7 @@ transport_write(struct transport *t, const char *at, size_t len, int64_t until_m
 		bool again = false;
 		size_t n;
 
-		if (clock_ms() >= until_ms)
+		if (until_ms && clock_ms() >= until_ms)
 			return false;
 		n = write_once(t, at, len, until_ms, &again);
 		if (n == 0 && !again)

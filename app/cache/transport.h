@@ -31,6 +31,7 @@ struct transport;
  * it should be. */
 struct transport *transport_open(struct dialer *d, int64_t until_ms, const char **why);
 void transport_close(struct transport *t);
+/* UNTIL_MS 0: only what the socket takes at once. */
 bool transport_write(struct transport *t, const char *at, size_t len, int64_t until_ms);
 /* At least one byte, at most ROOM; 0: closed, broken or late. */
 size_t transport_read(struct transport *t, char *to, size_t room, int64_t until_ms);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/workers.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <unistd.h>
 
@@ -262,6 +263,29 @@ a_log_that_nobody_reads_stops_nobody(void **state)
 	close(ends[1]);
 }
 
+/* ---- randomness ---- */
+
+/* Each byte in its place: every digit of every place comes up. */
+static void
+random_hex_is_hex_and_differs(void **state)
+{
+	unsigned seen[16] = { 0 };
+	char text[17];
+
+	(void)state;
+	assert_true(random_start());
+	for (int n = 0; n < 1000; n++) {
+		memset(text, 'x', sizeof(text));
+		random_hex(text, 8);
+		assert_int_equal(strspn(text, "0123456789abcdef"), 16);
+		assert_int_equal(strlen(text), 16);
+		for (int i = 0; i < 16; i++)
+			seen[i] |= 1u << strtoul((char[]){ text[i], 0 }, NULL, 16);
+	}
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(seen[i], 0xffff);
+}
+
 /* ---- workers ---- */
 
 static _Atomic int done;
@@ -294,6 +318,53 @@ every_accepted_job_runs_once(void **state)
 	assert_true(accepted >= 50);
 }
 
+static pthread_barrier_t all_there;
+static pthread_t ran_on;
+
+static void
+meet(struct job *job)
+{
+	(void)job;
+	pthread_barrier_wait(&all_there);
+}
+
+static void
+note_thread(struct job *job)
+{
+	(void)job;
+	ran_on = pthread_self();
+	done++;
+}
+
+/* One job after another: always on the same, warm, thread. */
+static void
+who_worked_last_is_woken_first(void **state)
+{
+	struct workers *w = workers_start(4, 50);
+	struct workers_stats stats = { 0 };
+	struct job together[4] = { { .run = meet }, { .run = meet }, { .run = meet },
+		{ .run = meet } };
+	struct job job = { .run = note_thread };
+	pthread_t first = 0;
+
+	(void)state;
+	pthread_barrier_init(&all_there, NULL, 4);
+	for (int i = 0; i < 4; i++)
+		assert_true(workers_submit(w, &together[i]));
+	while (stats.jobs_done < 4)
+		workers_read_stats(w, &stats);
+	for (uint64_t i = 5; i <= 24; i++) {
+		assert_true(workers_submit(w, &job));
+		while (stats.jobs_done < i)
+			workers_read_stats(w, &stats);
+		if (i == 5)
+			first = ran_on;
+		assert_true(pthread_equal(ran_on, first));
+	}
+	assert_true(workers_idle(w));
+	workers_stop(w);
+}
+
 int
 main(void)
 {
@@ -309,7 +380,9 @@ main(void)
 		cmocka_unit_test(settings_have_defaults_and_bounds),
 		cmocka_unit_test(a_file_gives_settings_and_the_environment_wins),
 		cmocka_unit_test(a_log_that_nobody_reads_stops_nobody),
+		cmocka_unit_test(random_hex_is_hex_and_differs),
 		cmocka_unit_test(every_accepted_job_runs_once),
+		cmocka_unit_test(who_worked_last_is_woken_first),
 	};
 
 	if (!random_start())

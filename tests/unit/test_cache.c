@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <unistd.h>
 
 #include "unit.h"
 
@@ -14,19 +15,31 @@
 
 struct remote {
 	bool down;
-	int gets, puts, raises, clears;
+	_Atomic int gets, puts;
+	int raises, clears;
 	char stored[256]; /* the one body it holds; empty: none */
 	uint16_t slots[TAG_MAX];
 	size_t slot_count;
 	void (*during_raise)(void);
+	_Atomic int sent; /* of the gets, those ahead of a worker */
+	char answer[256]; /* what was found for one that was sent */
+	void (*after_send)(void);
+	bool crowded; /* no connection is at hand */
+	sem_t *hold_put; /* waited for where the answer to a put is read */
 };
 
 static struct remote fake;
 
-enum remote_result
-remote_get(struct remote *r, struct span key, struct remote_token *token, struct remote_value *out)
+/* What was sent is done at once; its answer waits to be read. */
+struct redis {
+	enum remote_result result;
+	struct remote_token token;
+	struct remote_value value;
+};
+
+static enum remote_result
+find(struct remote *r, struct remote_token *token, struct remote_value *out)
 {
-	(void)key;
 	r->gets++;
 	token->valid = !r->down;
 	if (r->down)
@@ -41,21 +54,81 @@ remote_get(struct remote *r, struct span key, struct remote_token *token, struct
 	return REMOTE_HIT;
 }
 
+bool
+remote_get_send(struct remote *r, struct span key, struct remote_sent *sent)
+{
+	(void)key;
+	sent->conn = r->down || r->crowded ? NULL : calloc(1, sizeof(*sent->conn));
+	if (sent->conn)
+		sent->conn->result = find(r, &sent->conn->token, &sent->conn->value);
+	if (!sent->conn)
+		return false;
+	r->sent++;
+	memcpy(r->answer, r->stored, sizeof(r->answer));
+	sent->conn->value.body.at = r->answer;
+	if (r->after_send)
+		r->after_send();
+	return true;
+}
+
+enum remote_result
+remote_get_end(struct remote *r, struct span key, struct remote_sent *sent,
+    struct remote_token *token, struct remote_value *out)
+{
+	struct redis *had = sent->conn;
+	enum remote_result result;
+
+	(void)key;
+	sent->conn = NULL;
+	memset(token, 0, sizeof(*token));
+	memset(out, 0, sizeof(*out));
+	if (!had)
+		return find(r, token, out);
+	*token = had->token;
+	*out = had->value;
+	result = had->result;
+	free(had);
+	return result;
+}
+
+void
+remote_drop(struct remote_sent *sent)
+{
+	free(sent->conn);
+	sent->conn = NULL;
+}
+
 void
 remote_value_free(struct remote_value *v)
 {
 	(void)v;
 }
 
-enum remote_put_result
-remote_put(struct remote *r, struct span key, const struct remote_token *token,
-    const struct remote_value *value, bool listed)
+bool
+remote_put_send(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *value, bool listed, struct remote_sent *sent)
 {
 	(void)key;
 	(void)token;
 	(void)value;
 	(void)listed;
-	r->puts++;
+	sent->conn = r->crowded ? NULL : calloc(1, sizeof(*sent->conn));
+	r->puts += sent->conn != NULL;
+	return sent->conn != NULL;
+}
+
+enum remote_put_result
+remote_put_end(struct remote *r, struct span key, const struct remote_token *token,
+    const struct remote_value *value, bool listed, struct remote_sent *sent)
+{
+	(void)key;
+	(void)token;
+	(void)value;
+	(void)listed;
+	if (r->hold_put)
+		sem_wait(r->hold_put);
+	r->puts += sent->conn == NULL;
+	remote_drop(sent);
 	return REMOTE_STORED;
 }
 
@@ -374,6 +447,147 @@ a_cold_key_is_loaded_once(void **state)
 	}
 	assert_int_equal(loader.calls, 1);
 	free(readers);
+}
+
+/* ---- what is sent ahead ---- */
+
+static void
+wait_until_idle(void)
+{
+	struct workers_stats stats = { .busy = 1 };
+
+	for (int i = 0; i < 5000 && (stats.busy || stats.queue_length); i++) {
+		usleep(1000);
+		workers_read_stats(workers, &stats);
+	}
+	assert_int_equal(stats.busy, 0);
+}
+
+static pthread_barrier_t all_there;
+
+static void
+meet(struct job *job)
+{
+	(void)job;
+	pthread_barrier_wait(&all_there);
+}
+
+/* All workers have started, and wait for a job. */
+static void
+come_to_rest(void)
+{
+	static struct job jobs[4];
+
+	pthread_barrier_init(&all_there, NULL, 4);
+	for (int i = 0; i < 4; i++) {
+		jobs[i].run = meet;
+		assert_true(workers_submit(workers, &jobs[i]));
+	}
+	wait_until_idle();
+	assert_true(workers_idle(workers));
+}
+
+static void
+redis_is_asked_once_while_a_worker_wakes(void **state)
+{
+	struct asker a;
+
+	(void)state;
+	come_to_rest();
+	get(&a, "k");
+	assert_string_equal(a.body, "v0");
+	assert_int_equal(fake.sent, 1);
+	assert_int_equal(fake.gets, 1);
+	assert_int_equal(fake.puts, 1);
+}
+
+static void
+without_a_connection_at_hand_a_worker_asks_and_stores(void **state)
+{
+	struct asker a;
+
+	(void)state;
+	fake.crowded = true;
+	get(&a, "k");
+	assert_string_equal(a.body, "v0");
+	wait_until_idle();
+	assert_int_equal(fake.sent, 0);
+	assert_int_equal(fake.gets, 1);
+	assert_int_equal(fake.puts, 1);
+}
+
+static void
+a_busy_pool_asks_nothing_ahead(void **state)
+{
+	static const char *const keys[] = { "1", "2", "3", "4" };
+	struct asker held[4];
+	struct asker waiting;
+	sem_t hold;
+	sem_t began;
+
+	(void)state;
+	sem_init(&hold, 0, 0);
+	sem_init(&began, 0, 0);
+	loader.hold = &hold;
+	loader.began = &began;
+	come_to_rest();
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(ask_policy(&held[i], keys[i], 0), ASK_WAIT);
+		sem_wait(&began);
+	}
+	assert_int_equal(fake.sent, 4);
+	assert_int_equal(ask_policy(&waiting, "5", 0), ASK_WAIT);
+	assert_int_equal(fake.sent, 4);
+	for (int i = 0; i < 5; i++)
+		sem_post(&hold);
+	for (int i = 0; i < 4; i++)
+		wait_for(&held[i]);
+	wait_for(&waiting);
+	assert_int_equal(fake.gets, 5);
+}
+
+static void
+raise_behind_the_question(void)
+{
+	fake.after_send = NULL;
+	atomic_store(&loader.truth, 1);
+	raise_tag("course:1");
+}
+
+/* What Redis had found by then is not kept, and not for who asks now. */
+static void
+a_raise_behind_the_question_is_not_overlooked(void **state)
+{
+	struct span tag = SPAN("course:1");
+	struct asker a;
+
+	(void)state;
+	strcpy(fake.stored, "old");
+	fake.slot_count = tag_slots(&tag, 1, fake.slots);
+	fake.after_send = raise_behind_the_question;
+	come_to_rest();
+	get(&a, "k");
+	get(&a, "k");
+	assert_string_equal(a.body, "v1");
+}
+
+static void
+an_answer_does_not_wait_for_redis_to_store(void **state)
+{
+	struct asker a;
+	sem_t hold;
+
+	(void)state;
+	sem_init(&hold, 0, 0);
+	fake.hold_put = &hold;
+	come_to_rest();
+	get(&a, "k");
+	assert_int_equal(a.landing.how, HOW_LOADED);
+	assert_string_equal(a.body, "v0");
+	get(&a, "k");
+	assert_int_equal(a.landing.how, HOW_MEMORY);
+	assert_int_equal(fake.puts, 1); /* it was sent all the same */
+	sem_post(&hold);
 }
 
 static struct entry *
@@ -709,6 +923,11 @@ main(void)
 		REDIS(redis_is_raised_before_memory),
 		REDIS(anonymous_keys_reach_redis_up_to_a_bound),
 		REDIS(clearing_empties_both_levels),
+		REDIS(redis_is_asked_once_while_a_worker_wakes),
+		REDIS(without_a_connection_at_hand_a_worker_asks_and_stores),
+		REDIS(a_busy_pool_asks_nothing_ahead),
+		REDIS(a_raise_behind_the_question_is_not_overlooked),
+		REDIS(an_answer_does_not_wait_for_redis_to_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,9 @@
  *                  (unless Redis has forgotten what is pending) after any
  *                  read that gave 1 already
  *
+ * But in strict mode what is stored in Redis is on its way there while the
+ * flight goes on: it arrives at any later step, or after the end of its process.
+ *
  * States that were seen before are not walked again, but the ways through them
  * are counted.
  */
@@ -53,12 +56,18 @@ struct reader {
 	uint8_t in_table, step, verified, loaded, token, epoch, has, version, from_memory, number;
 };
 
+/* A put that was sent. */
+struct sent {
+	uint8_t has, version, token, epoch;
+};
+
 struct state {
 	uint8_t writer, listener, crashed, flushed;
 	uint8_t truth, acknowledged, told, seen;
 	struct redis redis;
 	struct memory memory[2];
 	struct reader reader[2];
+	struct sent sent[2]; /* of each reader's flight; it leads one that loads at most */
 };
 
 enum { ASK, BEGIN, CHECK, GET, STEP, LOAD, STEP_AGAIN, PUT, KEEP, LEAVE, LAND, FOLLOW, DONE };
@@ -249,17 +258,43 @@ look_at_redis(struct state *s, struct reader *r, int process)
 	}
 }
 
+static bool
+arrive(struct state *s, const struct sent *put)
+{
+	if (!shared_good(s, put->epoch, put->token))
+		return false;
+	s->redis.has = 1;
+	s->redis.version = put->version;
+	s->redis.number = put->token;
+	return true;
+}
+
+/* Strict: its answer is waited for. */
 static void
 put(const struct scene *sc, struct state *s, struct reader *r, int process)
 {
+	struct sent put = { 1, r->version, r->token, r->epoch };
+	struct sent *on_its_way = &s->sent[r - s->reader];
+
 	pay(s, process);
-	if (!shared_good(s, r->epoch, r->token))
-		return;
-	s->redis.has = 1;
-	s->redis.version = r->version;
-	s->redis.number = r->token;
-	if (sc->mode == STRICT)
+	if (sc->mode != STRICT) {
+		assert_false(on_its_way->has);
+		*on_its_way = put;
+	} else if (arrive(s, &put)) {
 		r->verified = r->step;
+	}
+}
+
+static bool
+step_sent(struct state *s, int i)
+{
+	struct sent put = s->sent[i];
+
+	if (!put.has)
+		return false;
+	memset(&s->sent[i], 0, sizeof(s->sent[i]));
+	(void)arrive(s, &put);
+	return true;
 }
 
 static void
@@ -304,7 +339,7 @@ step_reader(const struct scene *sc, struct state *s, int i)
 		if (!r->has)
 			look_at_redis(s, r, sc->at[i]);
 		if (r->has)
-			r->pc = PUT; /* and on: there is nothing to load or to store there */
+			r->pc = PUT; /* and past it: there is nothing to load or to store there */
 		break;
 	case STEP:
 		if (sc->mode == STRICT)
@@ -336,6 +371,8 @@ step_reader(const struct scene *sc, struct state *s, int i)
 }
 
 /* ---- what happens to them ---- */
+
+#define ACTORS 8
 
 static bool
 step_crash(const struct scene *sc, struct state *s)
@@ -380,8 +417,10 @@ step(const struct scene *sc, struct state *s, int who)
 		return step_reader(sc, s, 1);
 	case 4:
 		return step_crash(sc, s);
-	default:
+	case 5:
 		return step_flush(sc, s);
+	default:
+		return step_sent(s, who - 6);
 	}
 }
 
@@ -421,7 +460,7 @@ ways_from(const struct scene *sc, const struct state *s)
 
 	if (known->scene == scene)
 		return known->ways;
-	for (int who = 0; who < 6; who++) {
+	for (int who = 0; who < ACTORS; who++) {
 		struct state next = *s;
 
 		if (step(sc, &next, who))

@@ -2,6 +2,7 @@
  * The Redis level against a real server; tests/unit/with-redis starts one.
  */
 #include "cache/remote.h"
+#include "cache/remote_pool.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -490,6 +491,99 @@ the_breaker_opens_probes_and_closes(void **state)
 	assert_true(breaker_allow(&b, 200));
 }
 
+/* ---- in two steps ---- */
+
+static enum remote_result
+look_at_sent(struct remote *r, const char *key, struct remote_sent *sent)
+{
+	struct remote_token token;
+	struct remote_value value;
+	enum remote_result result = remote_get_end(r, span_of(key), sent, &token, &value);
+
+	remote_value_free(&value);
+	assert_true(token.valid);
+	assert_null(sent->conn);
+	return result;
+}
+
+static void
+what_was_sent_is_answered_when_it_is_asked_for(void **state)
+{
+	struct remote_sent first;
+	struct remote_sent second;
+
+	(void)state;
+	store(remote, "k", "body");
+	assert_true(remote_get_send(remote, span_of("k"), &first));
+	/* That connection is taken, and there is no other. */
+	assert_false(remote_get_send(remote, span_of("k"), &second));
+	assert_int_equal(look_at_sent(remote, "other", &second), REMOTE_MISS);
+	assert_int_equal(look_at_sent(remote, "k", &first), REMOTE_HIT);
+}
+
+static void
+a_connection_lost_behind_the_question_harms_nothing(void **state)
+{
+	struct remote_sent sent;
+
+	(void)state;
+	store(remote, "k", "body");
+	assert_true(remote_get_send(remote, span_of("k"), &sent));
+	redis_cli("client kill type normal");
+	assert_int_equal(look_at_sent(remote, "k", &sent), REMOTE_HIT);
+}
+
+static void
+what_is_dropped_answers_nobody_else(void **state)
+{
+	struct remote_sent sent;
+
+	(void)state;
+	store(remote, "k", "body");
+	assert_true(remote_get_send(remote, span_of("k"), &sent));
+	remote_drop(&sent);
+	assert_int_equal(look(remote, "other"), REMOTE_MISS);
+}
+
+static void
+nothing_is_sent_before_what_is_owed(void **state)
+{
+	uint16_t slot = tag_slot(span_of("course:1"));
+	struct remote_sent sent;
+
+	(void)state;
+	store(remote, "k", "body");
+	remote_owe(remote, &slot, 1);
+	assert_false(remote_get_send(remote, span_of("k"), &sent));
+	assert_int_equal(look_at_sent(remote, "k", &sent), REMOTE_MISS);
+}
+
+static void
+a_put_that_was_sent_is_judged_by_redis(void **state)
+{
+	struct remote_token token = token_for(remote, "k");
+	struct span tag = SPAN("course:1");
+	uint16_t slots[TAG_MAX];
+	struct remote_value value = {
+		.body = SPAN("body"),
+		.etag = SPAN("W/\"abc\""),
+		.slots = slots,
+		.slot_count = tag_slots(&tag, 1, slots),
+		.ttl_ms = 60000,
+	};
+	struct remote_sent sent;
+
+	(void)state;
+	assert_true(remote_put_send(remote, span_of("k"), &token, &value, true, &sent));
+	assert_int_equal(look(remote, "k"), REMOTE_HIT);
+	assert_int_equal(
+	    remote_put_end(remote, span_of("k"), &token, &value, true, &sent), REMOTE_STORED);
+	assert_true(raise_tag(remote, "course:1"));
+	assert_true(remote_put_send(remote, span_of("k"), &token, &value, true, &sent));
+	assert_int_equal(
+	    remote_put_end(remote, span_of("k"), &token, &value, true, &sent), REMOTE_REFUSED);
+}
+
 int
 main(void)
 {
@@ -512,6 +606,11 @@ main(void)
 		T(tls_is_spoken_and_verified),
 		T(a_hanging_server_is_waited_for_no_longer_than_the_deadline),
 		T(a_restart_with_restored_data_is_not_believed),
+		T(what_was_sent_is_answered_when_it_is_asked_for),
+		T(a_connection_lost_behind_the_question_harms_nothing),
+		T(what_is_dropped_answers_nobody_else),
+		T(nothing_is_sent_before_what_is_owed),
+		T(a_put_that_was_sent_is_judged_by_redis),
 		cmocka_unit_test(addresses_are_read),
 		cmocka_unit_test(the_breaker_opens_probes_and_closes),
 	};
