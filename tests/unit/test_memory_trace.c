@@ -74,7 +74,7 @@ static void
 it_hits_when_the_papers_sieve_hits(void **state)
 {
 	struct trace traces[] = { trace_with_scans(REQUESTS, OBJECTS, 10, 5000, 1000),
-		trace_moving(REQUESTS, OBJECTS, 10, 10000), trace_loop(REQUESTS, 900) };
+		trace_moving(REQUESTS, OBJECTS, 10, 10000, 800), trace_loop(REQUESTS, 900) };
 	struct tag_table *tags = trace_alloc(1, sizeof(*tags));
 
 	(void)state;
