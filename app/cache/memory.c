@@ -8,7 +8,10 @@
  *
  * SIEVE: new entries go to the newest end; the hand walks from the oldest to
  * the newest, clears the visited bit of what was hit since it last passed, and
- * evicts the first that was not.
+ * evicts the first that was not.  In the paper it walks to the very end, and a
+ * newcomer that it meets there has had no time to be hit: where popularity
+ * moves, what was popular is kept and what is going to be is not.  Here the
+ * hand begins anew when it comes to the youngest part (tests/bench/memory).
  *
  * What may not be given any more stays in its place until it is stored anew or
  * the hand comes by: whoever found it is about to load it again, and what is
@@ -31,6 +34,9 @@
  * long for the lock; it then takes what it is at. */
 #define MAX_STEPS 200
 
+/* One part in so many is young. */
+#define YOUNG 4
+
 /* The lock is alone in its cache line: every look-up writes there, and what is
  * read next would go with it to the other cores. */
 struct shard {
@@ -40,6 +46,7 @@ struct shard {
 	struct entry *newest;
 	struct entry *oldest;
 	struct entry *hand;
+	size_t ahead; /* entries newer than what the hand is at */
 	struct memory_stats stats;
 } __attribute__((aligned(64)));
 
@@ -164,8 +171,6 @@ list_add(struct shard *s, struct entry *e)
 static void
 list_remove(struct shard *s, struct entry *e)
 {
-	if (s->hand == e)
-		s->hand = e->newer;
 	if (e->newer)
 		e->newer->older = e->older;
 	else
@@ -196,16 +201,34 @@ is_good(struct memory *m, const struct entry *e)
 }
 
 static struct entry *
+at_hand(struct shard *s)
+{
+	if (!s->hand || s->ahead < s->stats.entries / YOUNG) {
+		s->hand = s->oldest;
+		s->ahead = s->stats.entries - 1;
+	}
+	return s->hand;
+}
+
+static void
+move_hand(struct shard *s)
+{
+	s->hand = s->hand->newer;
+	s->ahead--;
+}
+
+static struct entry *
 evict_one(struct memory *m, struct shard *s)
 {
-	struct entry *e = s->hand ? s->hand : s->oldest;
+	struct entry *e = at_hand(s);
 
 	for (int i = 0; i < MAX_STEPS && atomic_load_explicit(&e->visited, memory_order_relaxed);
 	     i++) {
 		atomic_store_explicit(&e->visited, false, memory_order_relaxed);
-		e = e->newer ? e->newer : s->oldest;
+		move_hand(s);
+		e = at_hand(s);
 	}
-	s->hand = e->newer;
+	move_hand(s);
 	if (is_good(m, e))
 		s->stats.evictions++;
 	else
@@ -292,6 +315,7 @@ add(struct shard *s, struct entry *e)
 	e->chain = *place;
 	*place = e;
 	list_add(s, e);
+	s->ahead++;
 	s->stats.entries++;
 	s->stats.bytes += cost(e);
 }

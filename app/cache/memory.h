@@ -1,6 +1,7 @@
 /*
  * The memory level: a sharded table of entries, bounded in bytes, with SIEVE
- * eviction (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024, section 3).
+ * eviction (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024, section 3),
+ * but for one change that memory.c tells.
  * A hit shares one short lock with other hits, sets one bit, and copies nothing.
  *
  * An entry is given only until it is gone and while its tags are good; one that

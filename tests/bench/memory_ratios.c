@@ -82,7 +82,10 @@ table(const char *what, trace_size size)
 	rows("Zipf 1.2", trace_zipf(requests, OBJECTS, 12), size);
 	rows("Zipf 1.0, a quarter asked once", trace_with_once(requests, OBJECTS, 10, 4), size);
 	rows("Zipf 1.0, scans", trace_with_scans(requests, OBJECTS, 10, 50000, 10000), size);
-	rows("Zipf 1.0, moving", trace_moving(requests, OBJECTS, 10, requests / 10), size);
+	rows("Zipf 1.0, drifting slowly", trace_moving(requests, OBJECTS, 10, 100, 1), size);
+	rows("Zipf 1.0, drifting", trace_moving(requests, OBJECTS, 10, 10, 1), size);
+	rows("Zipf 1.0, moving", trace_moving(requests, OBJECTS, 10, requests / 10, OBJECTS / 10),
+	    size);
 	rows("Zipf 1.0, 2 % writes", trace_with_writes(requests, OBJECTS, 10, 50), size);
 	rows("Zipf 1.0, 20 % writes", trace_with_writes(requests, OBJECTS, 10, 5), size);
 }

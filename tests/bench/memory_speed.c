@@ -33,9 +33,9 @@ static const char *const load_names[LOADS] = { "one key", "10,000 keys", "10,000
 
 struct model_shard {
 	pthread_mutex_t mutex;
-	pthread_rwlock_t rwlock;
-	_Atomic int spin;
-	struct entry *buckets[BUCKETS];
+	pthread_rwlock_t rwlock __attribute__((aligned(64)));
+	_Atomic int spin __attribute__((aligned(64)));
+	struct entry *buckets[BUCKETS] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
 /* Of one core or so: who looks at the table just now. */

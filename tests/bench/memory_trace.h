@@ -155,14 +155,15 @@ trace_loop(size_t count, uint32_t objects)
 	return t;
 }
 
-/* After each PERIOD requests another tenth of the objects is the most popular. */
+/* After each PERIOD requests the popularity of every object goes to the one
+ * that is STEP further. */
 static inline struct trace
-trace_moving(size_t count, uint32_t objects, unsigned tenths, size_t period)
+trace_moving(size_t count, uint32_t objects, unsigned tenths, size_t period, uint32_t step)
 {
 	struct trace t = trace_zipf(count, objects, tenths);
 
 	for (size_t i = 0; i < count; i++)
-		t.at[i] = (uint32_t)((t.at[i] + i / period * (objects / 10)) % objects);
+		t.at[i] = (uint32_t)((t.at[i] + i / period * step) % objects);
 	return t;
 }
 
