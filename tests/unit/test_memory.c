@@ -321,7 +321,7 @@ replacements_stay_within_the_bound(void **state)
 	memory_free(m);
 }
 
-/* Many newcomers come and go; what was there before the write is there still. */
+/* It is the oldest, and was asked for again; others are not. */
 static void
 what_is_stored_anew_after_a_write_is_no_newcomer(void **state)
 {
@@ -333,7 +333,6 @@ what_is_stored_anew_after_a_write_is_no_newcomer(void **state)
 	for (int i = 0; i < 70; i++) {
 		snprintf(key, sizeof(key), "k%d", i);
 		assert_true(put(m, key, 1000, "course:1"));
-		assert_true(has(m, key, 0));
 	}
 	raise_tag("course:2");
 	assert_false(has(m, "popular", 0));
