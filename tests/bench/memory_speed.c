@@ -63,6 +63,12 @@ struct worker {
 	struct bench *bench;
 	unsigned at;
 	uint64_t done;
+	double cpu_s;
+};
+
+struct rate {
+	double per_us; /* look-ups, of all threads together */
+	double cpu_ns; /* of one look-up */
 };
 
 /* ---- models ---- */
@@ -235,6 +241,15 @@ other_work(unsigned rounds)
 		__asm__ volatile("" ::: "memory");
 }
 
+static double
+time_s(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void *
 run(void *ctx)
 {
@@ -256,25 +271,17 @@ run(void *ctx)
 		done += BATCH;
 	}
 	w->done = done;
+	w->cpu_s = time_s(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
 }
 
-static double
-now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Millions of look-ups a second, of all threads together. */
-static double
+static struct rate
 measure(struct bench *b, unsigned threads)
 {
 	struct worker workers[MAX_THREADS] = { 0 };
 	struct timespec window = { 0, (long)b->window_ns };
 	uint64_t done = 0;
+	double cpu_s = 0;
 	double began;
 	double took;
 
@@ -285,16 +292,17 @@ measure(struct bench *b, unsigned threads)
 		workers[i].at = i;
 		pthread_create(&workers[i].thread, NULL, run, &workers[i]);
 	}
-	began = now_s();
+	began = time_s(CLOCK_MONOTONIC);
 	atomic_store(&b->go, true);
 	nanosleep(&window, NULL);
 	atomic_store(&b->stop, true);
-	took = now_s() - began;
+	took = time_s(CLOCK_MONOTONIC) - began;
 	for (unsigned i = 0; i < threads; i++) {
 		pthread_join(workers[i].thread, NULL);
 		done += workers[i].done;
+		cpu_s += workers[i].cpu_s;
 	}
-	return (double)done / took / 1e6;
+	return (struct rate){ (double)done / took / 1e6, cpu_s * 1e9 / (double)done };
 }
 
 static int
@@ -306,30 +314,47 @@ by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static double
+median(double of[ROUNDS])
+{
+	qsort(of, ROUNDS, sizeof(double), by_value);
+	return of[ROUNDS / 2];
+}
+
+static void
+row(const char *load, const char *what, const char *guard, double rates[3][ROUNDS],
+    double cpu[3][ROUNDS])
+{
+	double one = median(rates[0]);
+	double two = median(rates[1]);
+	double four = median(rates[2]);
+
+	printf("| %s%s | %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.0f | %.0f |\n", load, what,
+	    guard, one, two, four, two / one, four / one, median(cpu[0]), median(cpu[1]));
+	fflush(stdout);
+}
+
 static void
 table(struct bench *b, enum load load, const char *what)
 {
 	static const unsigned threads[] = { 1, 2, 4 };
-	double took[GUARDS][3][ROUNDS];
+	double rates[GUARDS][3][ROUNDS];
+	double cpu[GUARDS][3][ROUNDS];
 
 	choose(b, load);
 	for (int r = 0; r < ROUNDS; r++) {
 		for (unsigned g = 0; g < GUARDS; g++) {
 			choose_guard(b, (enum guard)g);
-			for (int t = 0; t < 3; t++)
-				took[g][t][r] = measure(b, threads[t]);
+			for (int t = 0; t < 3; t++) {
+				struct rate rate = measure(b, threads[t]);
+
+				rates[g][t][r] = rate.per_us;
+				cpu[g][t][r] = rate.cpu_ns;
+			}
 		}
 	}
-	for (int g = 0; g < GUARDS; g++) {
-		printf("| %s%s | %s |", load_names[load], what, guard_names[g]);
-		for (int t = 0; t < 3; t++) {
-			qsort(took[g][t], ROUNDS, sizeof(double), by_value);
-			printf(" %.2f |", took[g][t][ROUNDS / 2]);
-		}
-		printf(" %.2f | %.2f |\n", took[g][1][ROUNDS / 2] / took[g][0][ROUNDS / 2],
-		    took[g][2][ROUNDS / 2] / took[g][0][ROUNDS / 2]);
-		fflush(stdout);
-	}
+	for (int g = 0; g < GUARDS; g++)
+		row(load_names[load], what, guard_names[g], rates[g], cpu[g]);
 }
 
 /* One thread, one key, COUNT look-ups: for callgrind. */
@@ -353,8 +378,9 @@ main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "count") == 0)
 		return count_only(b, strtoul(argv[2], NULL, 10));
 	b->window_ns = argc > 1 && strcmp(argv[1], "quick") == 0 ? 30000000 : 100000000;
-	printf("| look-ups of | | 1 thread, million/s | 2 threads | 4 threads | 2 to 1 | 4 to 1 |\n"
-	       "| --- | --- | --- | --- | --- | --- | --- |\n");
+	printf("| look-ups of | | 1 thread, million/s | 2 threads | 4 threads | 2 to 1 | 4 to 1 "
+	       "| CPU ns each, 1 thread | 2 threads |\n"
+	       "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
 	for (unsigned load = 0; load < LOADS; load++)
 		table(b, (enum load)load, "");
 	b->work = 3000;
