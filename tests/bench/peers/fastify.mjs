@@ -20,7 +20,7 @@ async function serve() {
     prefix: "bento",
     stores: {
       both: bentostore()
-        .useL1Layer(memoryDriver({ maxItems: 10000, serialize: false }))
+        .useL1Layer(memoryDriver({ maxItems: 10000 }))
         .useL2Layer(redisDriver({ connection }))
         .useBus(redisBusDriver({ connection })),
     },
