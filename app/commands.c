@@ -32,6 +32,7 @@ open_db(const struct config *config)
 	struct db_config dbc = {
 		.url = config->database_url,
 		.pool = (int)config->db_pool,
+		.reads = (int)config->db_reads,
 		.wait_ms = (int)config->db_wait_ms,
 		.connect_ms = (int)config->db_connect_ms,
 		.statement_ms = (int)config->db_statement_ms,

@@ -61,6 +61,8 @@ enum setting_reload { FIXED, RELOAD };
 	    "an open circuit is tried again after this long") \
 	X(db_pool, "PUPITRE_DB_POOL", NUMBER, "connections", "8", 1, 256, FIXED, \
 	    "PostgreSQL connections, at most") \
+	X(db_reads, "PUPITRE_DB_READS", NUMBER, "reads", "0", 0, 256, FIXED, \
+	    "begun at once (0: as many as connections); see deploy/README.md") \
 	X(db_wait_ms, "PUPITRE_DB_WAIT_MS", NUMBER, "ms", "1000", 1, 60000, FIXED, \
 	    "a connection of the pool is waited for no longer") \
 	X(db_connect_ms, "PUPITRE_DB_CONNECT_MS", NUMBER, "ms", "1000", 10, 60000, FIXED, \

@@ -59,8 +59,16 @@ enum status
 db_read(struct db *db, const struct statement *st, const struct span *params, int count,
     struct row *row)
 {
+	struct turn turn;
+	enum status status = pool_turn_take(db, &turn);
+
+	memset(row, 0, sizeof(*row));
 	pool_count_read(db);
-	return read_row(db, st, params, count, row);
+	if (status != OK)
+		return status;
+	status = read_row(db, st, params, count, row);
+	pool_turn_end(db, &turn);
+	return status;
 }
 
 enum status

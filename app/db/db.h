@@ -18,7 +18,8 @@ struct tx;
 struct db_config {
 	const char *url; /* libpq or Prisma form; see url.h */
 	int pool; /* connections at most */
-	int wait_ms; /* for a connection of the pool */
+	int reads; /* begun at once, see turns.h; 0: any number */
+	int wait_ms; /* for a connection of the pool, or a turn */
 	int connect_ms; /* a new connection, in total */
 	int statement_ms; /* statement_timeout; we wait 500 ms more */
 	int max_age_s; /* of a connection */

@@ -23,6 +23,7 @@
 struct db {
 	struct db_config config;
 	struct pg_target *target;
+	struct turns *turns;
 	pthread_mutex_t lock;
 	pthread_cond_t freed; /* a slot or an idle connection; CLOCK_MONOTONIC */
 	struct lease *idle; /* a stack: what was used last is used next */
@@ -62,8 +63,10 @@ db_open(const struct db_config *config)
 	db->config.url = NULL; /* the caller's, and it has a password */
 	db->target = pg_target_make(config);
 	db->idle = calloc((size_t)config->pool, sizeof(*db->idle));
-	if (db->target && db->idle && init_lock(db))
+	db->turns = turns_new(config->reads);
+	if (db->target && db->idle && db->turns && init_lock(db))
 		return db;
+	turns_free(db->turns);
 	pg_target_free(db->target);
 	free(db->idle);
 	free(db);
@@ -78,6 +81,7 @@ db_close(struct db *db)
 	assert(db->stats.in_use == 0);
 	while (db->idle_count > 0)
 		pg_close(db->idle[--db->idle_count].pg);
+	turns_free(db->turns);
 	pthread_cond_destroy(&db->freed);
 	pthread_mutex_destroy(&db->lock);
 	pg_target_free(db->target);
@@ -424,6 +428,18 @@ pool_connect_beside(struct db *db, int64_t deadline_ms, enum fault *fault, char 
 	pthread_cond_broadcast(&db->freed);
 	pthread_mutex_unlock(&db->lock);
 	return pg;
+}
+
+enum status
+pool_turn_take(struct db *db, struct turn *turn)
+{
+	return turns_take(db->turns, clock_ms() + db->config.wait_ms, turn);
+}
+
+void
+pool_turn_end(struct db *db, const struct turn *turn)
+{
+	turns_end(db->turns, turn);
 }
 
 int64_t

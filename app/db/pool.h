@@ -6,6 +6,7 @@
 #define DB_POOL_H
 
 #include "db/pg.h"
+#include "db/turns.h"
 
 struct lease {
 	struct pg *pg; /* NULL after a lease_renew() that failed */
@@ -30,6 +31,10 @@ struct pg *pool_connect_alone(struct db *db, enum fault *fault, char *error, siz
  * listens.  When it succeeds the pool tries again at once as well. */
 struct pg *pool_connect_beside(
     struct db *db, int64_t deadline_ms, enum fault *fault, char *error, size_t room);
+
+/* For reads, to be taken before a lease.  One waits for it as for a lease. */
+enum status pool_turn_take(struct db *db, struct turn *turn) MUST_CHECK;
+void pool_turn_end(struct db *db, const struct turn *turn);
 
 /* What a statement may take, the server's time-out and ours behind it. */
 int64_t pool_deadline_ms(const struct db *db);

@@ -14,9 +14,10 @@ WORKERS, QUEUE = 4, 16
 
 @pytest.fixture(scope="module")
 def narrow():
-    """A stack in which few may wait, and a statement may take long."""
+    """A stack in which few may wait, and a statement may take long.  One that does is no
+    hindrance to the others, though reads begin one at a time."""
     s = Stack(PUPITRE_WORKERS=WORKERS, PUPITRE_DB_POOL=WORKERS, PUPITRE_QUEUE=QUEUE,
-              PUPITRE_DB_STATEMENT_MS=20000)
+              PUPITRE_DB_STATEMENT_MS=20000, PUPITRE_DB_READS=1)
     try:
         yield s.up()
     finally:
