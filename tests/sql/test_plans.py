@@ -1,5 +1,7 @@
 """No statement reads a big table from end to end, whichever kind of plan
 PostgreSQL takes: one for the values at hand, or one for any."""
+import json
+
 import pytest
 
 from database import QUERIES, Database
@@ -133,3 +135,46 @@ def test_a_page_without_search_reads_no_row_that_it_does_not_show(large, name, b
     for node in ran(session, name, (*before, "5", "20", "")):
         if node["Node Type"] in ("Index Scan", "Bitmap Heap Scan"):
             assert node["Actual Rows"] <= 5, node
+
+
+@pytest.mark.parametrize("name, before", [("public_lessons", ()), ("user_courses", (STUDENT,))])
+def test_a_page_is_walked_to_from_the_nearer_end(large, name, before):
+    session = large.session(plans="force_generic_plan")
+    total = json.loads(session.run(name, *before, "5", "1", "")["body"])["total"]
+    assert total > 1000
+    last = (total + 4) // 5
+
+    def walked(page):
+        """Entries of the index beside those that were counted."""
+        return sum(node["Actual Rows"] * node["Actual Loops"]
+                   for node in ran(session, name, (*before, "5", str(page), ""))
+                   if node["Node Type"] == "Index Only Scan") - total
+
+    assert walked(1) <= 5
+    assert walked(last) <= 5
+    assert walked(last - 10) <= 60
+    assert walked(last + 1) == walked(1000000) == 0
+    assert walked(last // 2) <= total / 2 + 5
+
+
+@pytest.mark.parametrize("lessons", [0, 1, 5, 23, 100])
+def test_the_pages_are_the_list_in_pieces(empty, lessons):
+    empty.migrate()
+    s = empty.session()
+    s.sql("insert into \"User\" (id) values ('u')")
+    s.sql("insert into \"Course\" (id, name, presentation, image, \"creatorId\", state)"
+          " values ('c', 'Course', 'About', 'https://i.example/', 'u', 'PUBLISHED')")
+    # Many at one moment: then the id decides.
+    s.sql("insert into \"Lesson\" (id, name, rank, content, state, \"courseId\", \"createdAt\")"
+          " select 'l' || i, 'Lesson ' || i, 'a' || i, 'Text', 'PUBLIC', 'c',"
+          " timestamp '2025-01-01' + i / 7 * interval '1 s'"
+          " from generate_series(1, %s) as i", lessons)
+    whole = [id for (id,) in s.sql("select id from \"Lesson\" order by \"createdAt\", id")]
+    for limit in (1, 2, 5, 7, 100):
+        found = []
+        for page in range(1, (lessons + limit - 1) // limit + 3):
+            body = json.loads(s.run("public_lessons", limit, page, "")["body"])
+            assert body["total"] == lessons
+            assert len(body["data"]) <= limit
+            found += [row["id"] for row in body["data"]]
+        assert found == whole
