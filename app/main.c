@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/sink.h"
 #include "commands.h"
 #include "db/migrate.h"
 #include "hear.h"
@@ -229,6 +230,8 @@ serve(struct config *config)
 	}
 	block_signals(&waited);
 	allow_descriptors(config);
+	if (!sink_start())
+		log_event(LOG_WARN, "log", "no thread for it: lines are written where they arise");
 	if (open_app(&app, config, policies, &listener)) {
 		set_ttls(app.cache, config);
 		look_at_database(app.db);
@@ -247,6 +250,7 @@ serve(struct config *config)
 		workers_stop(app.workers);
 	listener_stop(listener);
 	server_free(server);
+	sink_stop();
 	close_app(&app);
 	listen_close(listen_fd, config->listen_path);
 	return server ? 0 : 1;

@@ -1,16 +1,11 @@
 #include "base/log.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sink.h"
 #include "base/text.h"
 
 #define EVENT_BYTES 4096
@@ -141,59 +136,19 @@ log_end(struct log_line *l)
 	buf_text(l->to, l->format == LOG_JSON ? "}\n" : "\n");
 }
 
-static bool to_file;
-static pthread_once_t to_file_once = PTHREAD_ONCE_INIT;
-
-static void
-find_out(void)
-{
-	struct stat st;
-
-	to_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-/* As many whole lines as surely fit into a pipe that has room; a file takes all
- * of them. */
-static size_t
-piece_of(struct span lines)
-{
-	size_t len = lines.len < PIPE_BUF ? lines.len : PIPE_BUF;
-	const char *end = memrchr(lines.at, '\n', len);
-
-	pthread_once(&to_file_once, find_out);
-	if (to_file)
-		return lines.len;
-
-	return end ? (size_t)(end - lines.at) + 1 : len;
-}
-
-/*
- * A pipe whose reader is stuck must not stop the service: a pipe that says it
- * has room takes PIPE_BUF bytes without blocking, as long as nobody else
- * writes in between, which is what the lock is for.  What finds no room is
- * dropped.
- */
 void
 log_flush(struct buf *from)
 {
-	static pthread_mutex_t alone = PTHREAD_MUTEX_INITIALIZER;
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-	struct span left = buf_span(from);
+	size_t dropped;
 
-	if (left.len == 0)
+	if (from->len == 0)
 		return;
-	pthread_mutex_lock(&alone);
-	while (left.len && poll(&p, 1, 0) > 0 && (p.revents & POLLOUT)) {
-		ssize_t n = write(STDERR_FILENO, left.at, piece_of(left));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		left = span_skip(left, (size_t)n);
-	}
-	pthread_mutex_unlock(&alone);
+	if (!sink_put(buf_span(from)))
+		sink_write(buf_span(from));
 	buf_clear(from);
+	dropped = sink_dropped();
+	if (dropped)
+		log_event(LOG_WARN, "log", "%zu bytes of log lines were dropped", dropped);
 }
 
 void
@@ -216,6 +171,6 @@ log_event(enum log_level level, const char *event, const char *format, ...)
 	l = log_begin(&line, clock_wall_ms(), level, event);
 	log_text(&l, "message", span_of(message));
 	log_end(&l);
-	log_flush(&line);
+	sink_write(buf_span(&line));
 	buf_free(&line);
 }

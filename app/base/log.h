@@ -35,8 +35,8 @@ void log_text(struct log_line *l, const char *name, struct span value);
 void log_word(struct log_line *l, const char *name, const char *word);
 void log_number(struct log_line *l, const char *name, int64_t value);
 void log_end(struct log_line *l);
-/* Write out all lines in FROM and empty it.  Never fails or blocks the caller:
- * lines for which a pipe has no room are dropped. */
+/* Hand all lines in FROM to the sink (sink.h), if there is one, and empty it.
+ * Never fails or blocks the caller: what finds no room is dropped. */
 void log_flush(struct buf *from);
 
 /*

@@ -76,6 +76,7 @@ conn_open(struct reactor *r, int fd)
 		log_event(LOG_ERROR, "accept", "cannot take a connection: out of memory?");
 		free(c);
 		close(fd);
+		atomic_fetch_sub(&r->connections, 1);
 		return;
 	}
 	c->home = r;
@@ -85,7 +86,6 @@ conn_open(struct reactor *r, int fd)
 	arena_init(&c->request.arena, ARENA_BYTES);
 	list_add(&r->lists[CONN_IDLE], c);
 	count(&r->accepted);
-	atomic_fetch_add(&r->connections, 1);
 }
 
 void

@@ -44,6 +44,12 @@ struct conn_list {
 	size_t count;
 };
 
+/* A connection that another reactor accepted for this one. */
+struct newcomer {
+	struct newcomer *next;
+	int fd;
+};
+
 /* What a connection needs of its reactor. */
 struct reactor {
 	struct server *server;
@@ -59,10 +65,12 @@ struct reactor {
 	bool listening; /* the socket is in the epoll set */
 	int64_t listen_again_ms;
 	_Atomic(struct request *) resumed; /* stack, pushed by any thread */
+	_Atomic(struct newcomer *) newcomers; /* likewise, by other reactors */
 	_Atomic uint64_t requests, connections, accepted, broken, too_slow;
 };
 
-/* Takes FD over; closes it when it cannot. */
+/* Takes FD over, which is counted in .connections already; closes it when it
+ * cannot. */
 void conn_open(struct reactor *r, int fd);
 void conn_close(struct conn *c);
 /* An epoll event for it. */

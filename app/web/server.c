@@ -1,12 +1,13 @@
 /*
  * Reactors: one thread each, one epoll set each, with the listening socket in
  * it (exclusive wake-up), a descriptor that wakes it, and the connections that
- * it accepted (conn.c).  A round of the loop: events, resumed requests, time,
- * and then, if there is nothing else to do, the log lines so far in one write.
+ * it accepted (conn.c).  A round of the loop: events, resumed requests, new
+ * connections, and then the log lines of the round, which another thread writes
+ * out (base/sink.h).
  *
- * Locks: none.  Other threads reach a reactor only through the stack of
- * resumed requests and the wake-up descriptor.  All signals are blocked in
- * these threads.
+ * Locks: none.  Other threads reach a reactor only through the stacks of
+ * resumed requests and of new connections, and the wake-up descriptor.  All
+ * signals are blocked in these threads.
  */
 #include "web/server.h"
 
@@ -130,16 +131,70 @@ make_room(struct reactor *r)
 	return true;
 }
 
+/* The reactor with the fewest connections: whoever is woken first would
+ * otherwise have most of them, and keep them. */
+static struct reactor *
+least_busy(struct reactor *r)
+{
+	struct server *s = r->server;
+	struct reactor *least = r;
+
+	for (int i = 0; i < s->config.reactors; i++) {
+		struct reactor *other = &s->slots[i].reactor;
+
+		if (atomic_load(&other->connections) < atomic_load(&least->connections))
+			least = other;
+	}
+	return least;
+}
+
+static void
+hand_over(struct reactor *to, int fd)
+{
+	struct newcomer *one = malloc(sizeof(*one));
+
+	if (!one) {
+		close(fd);
+		atomic_fetch_sub(&to->connections, 1);
+		return;
+	}
+	one->fd = fd;
+	one->next = atomic_load(&to->newcomers);
+	while (!atomic_compare_exchange_weak(&to->newcomers, &one->next, one))
+		;
+	wake(to);
+}
+
+static void
+take_newcomers(struct reactor *r)
+{
+	struct newcomer *one = atomic_exchange(&r->newcomers, NULL);
+
+	while (one) {
+		struct newcomer *next = one->next;
+
+		conn_open(r, one->fd);
+		free(one);
+		one = next;
+	}
+}
+
 static void
 welcome(struct reactor *r, int fd)
 {
-	if (peer_allowed(&r->server->peers, fd)) {
-		conn_open(r, fd);
+	struct reactor *home = least_busy(r);
+
+	if (!peer_allowed(&r->server->peers, fd)) {
+		log_event(LOG_WARN, "peer",
+		    "refused: neither root, nor our user, nor of the socket's group");
+		close(fd);
 		return;
 	}
-	log_event(
-	    LOG_WARN, "peer", "refused: neither root, nor our user, nor of the socket's group");
-	close(fd);
+	atomic_fetch_add(&home->connections, 1);
+	if (home == r)
+		conn_open(r, fd);
+	else
+		hand_over(home, fd);
 }
 
 static void
@@ -214,8 +269,9 @@ goes_on(struct reactor *r)
 	if (!r->draining && atomic_load(&s->draining)) {
 		r->draining = true;
 		listen_off(r, 0);
-		conn_drain(r);
 	}
+	if (r->draining)
+		conn_drain(r);
 	return !r->draining || conn_count(r) > 0;
 }
 
@@ -227,22 +283,6 @@ read_clocks(struct reactor *r)
 	r->wall_ms = clock_wall_ms();
 }
 
-/* Log lines wait for a moment without work, or until there are many of them
- * (conn.c). */
-static int
-wait_for_events(struct reactor *r, struct epoll_event *events)
-{
-	int sleep_ms = keep_time(r);
-	int n = 0;
-
-	if (r->log.len) {
-		n = epoll_wait(r->epoll_fd, events, EVENTS, 0);
-		if (n == 0)
-			log_flush(&r->log);
-	}
-	return n ? n : epoll_wait(r->epoll_fd, events, EVENTS, sleep_ms);
-}
-
 static void *
 run(void *ctx)
 {
@@ -250,7 +290,7 @@ run(void *ctx)
 	struct epoll_event events[EVENTS];
 
 	while (goes_on(r)) {
-		int n = wait_for_events(r, events);
+		int n = epoll_wait(r->epoll_fd, events, EVENTS, keep_time(r));
 
 		read_clocks(r);
 		/* An event's connection cannot have been closed in this round by
@@ -265,8 +305,9 @@ run(void *ctx)
 			if (events[i].data.ptr == &listener_mark)
 				take_event(r, &events[i]);
 		}
+		take_newcomers(r);
+		log_flush(&r->log);
 	}
-	log_flush(&r->log);
 	return NULL;
 }
 
@@ -296,6 +337,7 @@ reactor_open(struct reactor *r, struct server *s)
 static void
 reactor_close(struct reactor *r)
 {
+	take_newcomers(r);
 	for (int i = 0; i < CONN_STATES; i++) {
 		while (r->lists[i].oldest)
 			conn_close(r->lists[i].oldest);
@@ -335,8 +377,11 @@ server_start(const struct server_config *config)
 	}
 	for (int i = 0; fine && i < config->reactors; i++)
 		s->slots[i].reactor.epoll_fd = s->slots[i].reactor.wake_fd = -1;
+	/* All of them, before any hands a connection to another. */
 	for (int i = 0; fine && i < config->reactors; i++)
-		fine = reactor_open(&s->slots[i].reactor, s) && start_thread(&s->slots[i]);
+		fine = reactor_open(&s->slots[i].reactor, s);
+	for (int i = 0; fine && i < config->reactors; i++)
+		fine = start_thread(&s->slots[i]);
 	if (fine)
 		return s;
 	log_event(LOG_ERROR, "start", "cannot start the event loops: %s", strerror(errno));
@@ -412,9 +457,12 @@ server_read_stats(struct server *s, struct server_stats *out)
 	memset(out, 0, sizeof(*out));
 	for (int i = 0; i < s->config.reactors; i++) {
 		struct reactor *r = &s->slots[i].reactor;
+		uint64_t connections = atomic_load(&r->connections);
 
 		out->requests += atomic_load(&r->requests);
-		out->connections += atomic_load(&r->connections);
+		out->connections += connections;
+		if (connections > out->most_connections)
+			out->most_connections = connections;
 		out->accepted += atomic_load(&r->accepted);
 		out->broken += atomic_load(&r->broken);
 		out->too_slow += atomic_load(&r->too_slow);

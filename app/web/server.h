@@ -43,6 +43,7 @@ void request_resume(struct request *rq);
 struct server_stats {
 	uint64_t requests;
 	uint64_t connections; /* open now */
+	uint64_t most_connections; /* of one reactor */
 	uint64_t accepted;
 	uint64_t broken; /* closed: not FastCGI as nginx speaks it */
 	uint64_t too_slow; /* closed: not whole, or not taken, in time */

@@ -311,7 +311,7 @@ class SecondApp(Instance):
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 [os.path.join(run, "pupitre")], env=env, cwd="/", stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, **who)
+                stdout=log, stderr=log, start_new_session=True, **who)
         wait_until(self._is_ready, 15, "the second app")
 
     def _is_ready(self):

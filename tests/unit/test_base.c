@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/sink.h"
 #include "base/text.h"
 #include "base/workers.h"
 
@@ -263,6 +264,103 @@ a_log_that_nobody_reads_stops_nobody(void **state)
 	close(ends[1]);
 }
 
+#define SINK_THREADS 4
+#define SINK_LINES 2000
+
+static void *
+put_lines(void *ctx)
+{
+	char line[64];
+
+	for (int i = 0; i < SINK_LINES; i++) {
+		int len = snprintf(line, sizeof(line), "thread %d line %d\n", *(int *)ctx, i);
+
+		assert_true(sink_put(span_make(line, (size_t)len)));
+	}
+	return NULL;
+}
+
+/* Stderr is FD until it is given back. */
+static int
+redirect(int fd)
+{
+	int before = dup(STDERR_FILENO);
+
+	dup2(fd, STDERR_FILENO);
+	return before;
+}
+
+static void
+give_back(int before)
+{
+	dup2(before, STDERR_FILENO);
+	close(before);
+}
+
+static void
+lines_of_all_threads_come_whole_and_in_order(void **state)
+{
+	char path[] = "/tmp/pupitre-test-XXXXXX";
+	int fd = mkstemp(path);
+	int before = redirect(fd);
+	pthread_t threads[SINK_THREADS];
+	int numbers[SINK_THREADS];
+	int next[SINK_THREADS] = { 0 };
+	char line[64];
+	FILE *file;
+
+	(void)state;
+	assert_true(sink_start());
+	for (int i = 0; i < SINK_THREADS; i++) {
+		numbers[i] = i;
+		pthread_create(&threads[i], NULL, put_lines, &numbers[i]);
+	}
+	for (int i = 0; i < SINK_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	sink_stop();
+	give_back(before);
+	assert_int_equal(sink_dropped(), 0);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		int thread;
+		int number;
+
+		assert_int_equal(sscanf(line, "thread %d line %d\n", &thread, &number), 2);
+		assert_int_equal(number, next[thread]++);
+	}
+	for (int i = 0; i < SINK_THREADS; i++)
+		assert_int_equal(next[i], SINK_LINES);
+	fclose(file);
+	close(fd);
+	unlink(path);
+}
+
+static void
+what_finds_no_room_is_dropped_and_counted(void **state)
+{
+	static char line[1 << 16];
+	int ends[2];
+	int before;
+	size_t dropped;
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	assert_int_equal(pipe(ends), 0);
+	before = redirect(ends[1]);
+	assert_true(sink_start());
+	for (int i = 0; i < 1000; i++)
+		assert_true(sink_put(span_make(line, sizeof(line))));
+	sink_stop();
+	give_back(before);
+	dropped = sink_dropped();
+	assert_true(dropped > 0 && dropped % sizeof(line) == 0);
+	assert_false(sink_put(span_of("nobody is there\n")));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* ---- randomness ---- */
 
 /* Each byte in its place: every digit of every place comes up. */
@@ -380,6 +478,8 @@ main(void)
 		cmocka_unit_test(settings_have_defaults_and_bounds),
 		cmocka_unit_test(a_file_gives_settings_and_the_environment_wins),
 		cmocka_unit_test(a_log_that_nobody_reads_stops_nobody),
+		cmocka_unit_test(lines_of_all_threads_come_whole_and_in_order),
+		cmocka_unit_test(what_finds_no_room_is_dropped_and_counted),
 		cmocka_unit_test(random_hex_is_hex_and_differs),
 		cmocka_unit_test(every_accepted_job_runs_once),
 		cmocka_unit_test(who_worked_last_is_woken_first),

@@ -327,6 +327,26 @@ who_hangs_up_behind_his_request_is_answered_and_forgotten(void **state)
 }
 
 static void
+reactors_share_the_connections(void **state)
+{
+	enum { MANY = 40 };
+	int fds[MANY];
+	char answer[4096];
+	struct server_stats stats;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		fds[i] = dial();
+		assert_true(ask(fds[i], "/one", "", 0, answer, sizeof(answer)));
+	}
+	server_read_stats(server, &stats);
+	assert_int_equal(stats.connections, MANY);
+	assert_int_equal(stats.most_connections, MANY / 2);
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+}
+
+static void
 half_open_connections_delay_nobody_and_are_closed(void **state)
 {
 	enum { HALF = 200 };
@@ -501,6 +521,7 @@ main(void)
 		T(forged_records_in_a_body_reach_no_handler),
 		T(a_pipelined_request_is_not_mixed_in),
 		T(who_hangs_up_behind_his_request_is_answered_and_forgotten),
+		T(reactors_share_the_connections),
 		T(half_open_connections_delay_nobody_and_are_closed),
 		T(a_request_may_arrive_byte_by_byte),
 		T(idle_connections_make_room_for_new_ones),
