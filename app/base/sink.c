@@ -1,7 +1,7 @@
 /*
  * Two buffers: one is filled under the lock, the other is being written.  Who
- * puts wakes the thread only when it sleeps; after a full buffer it pauses, so
- * that under load it is woken some times a second and not at every line.
+ * puts wakes the thread only when it sleeps; behind each write it pauses, so
+ * that it is woken at most some hundred times a second and not at every line.
  */
 #include "base/sink.h"
 
@@ -17,8 +17,7 @@
 #include <unistd.h>
 
 #define ROOM_BYTES ((size_t)1 << 20)
-#define BUSY_BYTES 16384
-#define PAUSE_NS 10000000L
+#define PAUSE_NS 5000000L
 
 static struct {
 	pthread_mutex_t lock;
@@ -85,13 +84,14 @@ write_once(void)
 {
 	char *full = sink.filling;
 	size_t len = sink.len;
+	bool ending = sink.ending;
 
 	sink.filling = sink.writing;
 	sink.writing = full;
 	sink.len = 0;
 	pthread_mutex_unlock(&sink.lock);
 	sink_write(span_make(full, len));
-	if (len > BUSY_BYTES)
+	if (!ending)
 		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
 	pthread_mutex_lock(&sink.lock);
 }
@@ -133,8 +133,8 @@ sink_start(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	sink.ending = false;
-	sink.runs = sink.filling && sink.writing &&
-	    pthread_create(&sink.thread, NULL, run, NULL) == 0;
+	sink.runs =
+	    sink.filling && sink.writing && pthread_create(&sink.thread, NULL, run, NULL) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!sink.runs)
 		free_buffers();

@@ -246,7 +246,9 @@ class Stack:
             " and query !~ 'pg_stat_statements'")[0][0])
 
     def log_text(self):
-        """Of every app, one after the other."""
+        """Of every app, one after the other.  Lines are written some
+        milliseconds behind their answers."""
+        time.sleep(0.03)
         text = []
         for part in self.apps():
             try:
@@ -334,6 +336,7 @@ class SecondApp(Instance):
                    "the app's hearing of it")
 
     def log_text(self):
+        time.sleep(0.03)  # see Stack.log_text
         with open(self.log, errors="replace") as f:
             return f.read()
 
