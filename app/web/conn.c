@@ -268,6 +268,7 @@ take(struct conn *c, const unsigned char *wire, enum gate g)
 	if (!params || !gate_params(wire, &c->gate, params, see_param, rq))
 		return false;
 	rq->method = method_of(rq);
+	rq->body = span_make("", 0);
 	rq->body_too_large = g == GATE_TOO_LARGE;
 	if (rq->body_too_large || c->gate.body_bytes == 0)
 		return true;
