@@ -320,8 +320,8 @@ class SecondApp(Instance):
         assert self.process.poll() is None, self.log_text()
         try:
             return self.ask("GET", "/readyz").status == 200
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False  # not made yet, or not listening yet
+        except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
+            return False  # not made yet, not listening yet, or gone while it was asked
 
     def heard(self):
         """What the app says of its listener."""
