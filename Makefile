@@ -10,13 +10,15 @@ bindir = $(prefix)/bin
 datadir = $(prefix)/share/pupitre
 docdir = $(prefix)/share/doc/pupitre
 unitdir = $(prefix)/lib/systemd/system
+mandir = $(prefix)/share/man
+completiondir = $(prefix)/share/bash-completion/completions
 
 ifeq ($(origin CC),default)
 CC = gcc
 endif
 WARN = -Wall -Wextra -Wshadow -Wconversion -Werror
 CPPFLAGS_ALL = -D_GNU_SOURCE -DPUPITRE_VERSION='"$(VERSION)"' -Iapp -I. -I$(BUILD)/gen $(CPPFLAGS)
-LIBS = -lpq -lhiredis -ljson-c -lsodium -lssl -lcrypto -lz -lpthread
+LIBS = -lpq -lhiredis -ljson-c -lsodium -lssl -lcrypto -lz -lm -lpthread
 
 FLAGS_release = -O2 -g -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LINK_release = -pie -Wl,-z,relro,-z,now
@@ -30,14 +32,15 @@ CFLAGS_ALL = -std=gnu11 $(WARN) $(FLAGS_$(VARIANT)) $(CFLAGS)
 LDFLAGS_ALL = $(LINK_$(VARIANT)) $(LDFLAGS)
 
 SOURCES = $(sort $(wildcard app/*.c app/*/*.c routes/*.c))
-LIB_SOURCES = $(filter-out app/main.c,$(SOURCES))
+CTL_SOURCES = $(sort $(wildcard app/ctl*.c))
+LIB_SOURCES = $(filter-out app/main.c $(CTL_SOURCES),$(SOURCES))
 OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql.o
 TESTS = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 SQL_FILES = $(sort $(wildcard sql/queries/*.sql sql/migrations/*.sql sql/demo/*.sql))
 
-.PHONY: all help up down test unit judge fuzz asan tsan bench torture mutants lint format install uninstall clean FORCE
+.PHONY: all help up down test unit judge fuzz asan tsan bench page torture mutants lint format install uninstall clean FORCE
 
-all: $(BUILD)/pupitre ## build .build/release/pupitre
+all: $(BUILD)/pupitre $(BUILD)/pupitrectl ## build .build/release/pupitre and pupitrectl
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +48,10 @@ help: ## this list
 $(BUILD)/pupitre: $(BUILD)/app/main.o $(BUILD)/libpupitre.a
 	@echo '  LINK  $@'
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(BUILD)/pupitrectl: $(CTL_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libpupitre.a
+	@echo '  LINK  $@'
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lncurses
 
 $(BUILD)/libpupitre.a: $(OBJECTS)
 	@rm -f $@
@@ -55,6 +62,8 @@ $(BUILD)/%.o: %.c $(BUILD)/gen/sql.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
 	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/routes/openapi.o: routes/openapi.json
 
 $(BUILD)/gen/sql.o: $(BUILD)/gen/sql.c $(BUILD)/flags
 	@echo '  CC    $@'
@@ -131,6 +140,9 @@ fuzz: ## hostile bytes against the gate, beside libfcgi, FUZZ_S=20 seconds
 test: ## set up, run every test, and count
 	tests/run
 
+page: ## fetch the page's chart library again, of the version in tests/page/package.json
+	tests/page/fetch vendor
+
 torture: ## a million judged reads with faults going on, of each mode; and mutants
 	tests/run torture
 
@@ -157,11 +169,17 @@ down: ## stop what `make up` started
 install: all ## install under $(prefix); DESTDIR= is honoured
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(docdir) \
 		$(DESTDIR)$(unitdir)
-	install -m 755 $(BUILD)/pupitre $(DESTDIR)$(bindir)/pupitre
+	install -m 755 $(BUILD)/pupitre $(BUILD)/pupitrectl $(DESTDIR)$(bindir)/
+	install -D -m 644 deploy/man/pupitrectl.1 $(DESTDIR)$(mandir)/man1/pupitrectl.1
+	install -D -m 644 deploy/completion/pupitrectl $(DESTDIR)$(completiondir)/pupitrectl
+	install -d $(DESTDIR)$(datadir)/prometheus
+	install -m 644 deploy/prometheus/*.yml deploy/prometheus/grafana.json $(DESTDIR)$(datadir)/prometheus/
 	for f in deploy/nginx/pupitre-*.conf; do \
-		sed "s|include pupitre-|include $(datadir)/nginx/pupitre-|" $$f \
+		sed -e "s|include pupitre-|include $(datadir)/nginx/pupitre-|" \
+			-e "s|/usr/local/share/pupitre/|$(datadir)/|" $$f \
 			> $(DESTDIR)$(datadir)/nginx/$${f##*/}; done
 	chmod 644 $(DESTDIR)$(datadir)/nginx/*
+	cd deploy/www && find admin -type f -exec install -D -m 644 '{}' '$(abspath $(DESTDIR)$(datadir))/www/{}' ';'
 	install -m 644 README.md LICENSE $(DESTDIR)$(docdir)/
 	install -m 644 deploy/README.md $(DESTDIR)$(docdir)/deploy.md
 	sed 's|@bindir@|$(bindir)|' deploy/systemd/pupitre.service.in \
@@ -170,11 +188,13 @@ install: all ## install under $(prefix); DESTDIR= is honoured
 	install -m 644 deploy/systemd/pupitre.socket $(DESTDIR)$(unitdir)/
 
 uninstall: ## take away what install put there
-	rm -f $(DESTDIR)$(bindir)/pupitre $(DESTDIR)$(unitdir)/pupitre.service \
+	rm -f $(DESTDIR)$(bindir)/pupitre $(DESTDIR)$(bindir)/pupitrectl \
+		$(DESTDIR)$(mandir)/man1/pupitrectl.1 $(DESTDIR)$(completiondir)/pupitrectl \
+		$(DESTDIR)$(unitdir)/pupitre.service \
 		$(DESTDIR)$(unitdir)/pupitre.socket
 	rm -rf $(DESTDIR)$(datadir) $(DESTDIR)$(docdir)
 
 clean: ## take away what was built
 	rm -rf .build
 
--include $(OBJECTS:.o=.d) $(BUILD)/app/main.d $(TESTS:%=$(BUILD)/unit/%.d)
+-include $(OBJECTS:.o=.d) $(CTL_SOURCES:%.c=$(BUILD)/%.d) $(BUILD)/app/main.d $(TESTS:%=$(BUILD)/unit/%.d)

@@ -25,7 +25,7 @@ changed(void *ctx, uint64_t id, const struct span *tags, size_t count)
 {
 	struct app *app = ctx;
 
-	(void)cache_raise(app->cache, id, tags, count);
+	(void)cache_raise_for(app->cache, CAUSE_database, id, tags, count);
 }
 
 static void

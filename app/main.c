@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "base/sink.h"
 #include "commands.h"
@@ -20,8 +21,11 @@
 #include "hear.h"
 #include "routes/call.h"
 #include "routes/question.h"
+#include "routes/survey.h"
+#include "routes/tend.h"
 #include "sql.h"
 #include "web/listen.h"
+#include "web/traffic.h"
 
 #ifndef PUPITRE_VERSION
 #define PUPITRE_VERSION "0.1.0"
@@ -164,6 +168,7 @@ open_app(struct app *app, const struct config *config, struct cache_policy *poli
 		.now_ms = clock_ms,
 		.heard_ms = config->heard_ms,
 		.strict = config->mode == 1,
+		.shadow_objects = (size_t)config->shadow,
 	};
 
 	app->config = config;
@@ -181,13 +186,21 @@ open_app(struct app *app, const struct config *config, struct cache_policy *poli
 	cc.policy_count = call_policies(policies);
 	app->cache = cache_new(&cc);
 	app->plans = plans_make();
-	return app->workers && app->passwords && app->cache && app->plans &&
-	    (*listener = hear_start(app));
+	app->surveyor = surveyor_new();
+	app->traffic = metrics_reserve((unsigned)(route_count + 1) * TRAFFIC_CELLS);
+	app->started_ms = clock_wall_ms();
+	if (!app->workers || !app->passwords || !app->cache || !app->plans || !app->surveyor)
+		return false;
+	*listener = hear_start(app);
+	app->tend = *listener ? tend_start(app) : NULL;
+	return app->tend != NULL;
 }
 
 static void
 close_app(struct app *app)
 {
+	tend_free(app->tend);
+	surveyor_free(app->surveyor);
 	cache_free(app->cache);
 	plans_free(app->plans);
 	password_gate_free(app->passwords);
@@ -206,6 +219,7 @@ start_server(struct app *app, int listen_fd)
 		.connections = (int)app->config->connections,
 		.request_ms = (int)app->config->request_ms,
 		.send_ms = (int)app->config->send_ms,
+		.cells = app->traffic + (unsigned)route_count * TRAFFIC_CELLS,
 		.app = app,
 		.handle = call_handle,
 	};
@@ -236,6 +250,7 @@ serve(struct config *config)
 		set_ttls(app.cache, config);
 		look_at_database(app.db);
 		server = start_server(&app, listen_fd);
+		atomic_store(&app.server, server);
 	}
 	if (server) {
 		log_event(LOG_INFO, "start", "pupitre " PUPITRE_VERSION ", process %d", getpid());
@@ -246,6 +261,7 @@ serve(struct config *config)
 			_exit(0);
 		}
 	}
+	tend_stop(app.tend);
 	if (app.workers)
 		workers_stop(app.workers);
 	listener_stop(listener);

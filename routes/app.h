@@ -1,6 +1,6 @@
 /*
- * What every handler may use.  Made by main.c before the first thread, never
- * changed after.
+ * What every handler may use.  Made by main.c before the first request, never
+ * changed after, but for .server.
  */
 #ifndef ROUTES_APP_H
 #define ROUTES_APP_H
@@ -13,6 +13,8 @@
 #include "web/server.h"
 
 struct plans;
+struct surveyor;
+struct tend;
 
 struct app {
 	const struct config *config;
@@ -22,6 +24,11 @@ struct app {
 	struct cache *cache;
 	struct plans *plans; /* of every route's questions */
 	struct password_gate *passwords;
+	struct surveyor *surveyor;
+	struct tend *tend;
+	unsigned traffic; /* cells of every route, then those of none; web/traffic.h */
+	int64_t started_ms; /* wall clock */
+	_Atomic(struct server *) server; /* NULL until it runs */
 };
 
 #endif

@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "routes/question.h"
 #include "routes/stage.h"
+#include "web/traffic.h"
 
 enum step
 call_fail(struct call *c, enum status st, const char *detail)
@@ -62,19 +63,6 @@ call_policies(struct cache_policy out[CACHE_MAX_POLICIES])
 
 /* ---- find ---- */
 
-#define MAX_ROUTES 64
-
-static struct match
-match_route(const struct request *rq)
-{
-	const struct pattern *patterns[MAX_ROUTES];
-
-	assert(route_count <= MAX_ROUTES);
-	for (int i = 0; i < route_count; i++)
-		patterns[i] = &routes[i].at;
-	return router_find(patterns, route_count, rq->method, rq->path);
-}
-
 static enum step
 say_methods(struct call *c, unsigned allowed)
 {
@@ -90,11 +78,13 @@ say_methods(struct call *c, unsigned allowed)
 static enum step
 find(struct call *c)
 {
-	struct match m = match_route(c->rq);
+	struct match m =
+	    router_find(c->app->plans->patterns, route_count, c->rq->method, c->rq->path);
 
 	if (m.index >= 0) {
 		c->route = &routes[m.index];
 		c->rq->route = c->route->at.path;
+		c->rq->cells = c->app->traffic + (unsigned)m.index * TRAFFIC_CELLS;
 		memcpy(c->ids, m.ids, sizeof(c->ids));
 		return NEXT;
 	}
@@ -283,9 +273,8 @@ release_entry(void *hold)
 	entry_release(hold);
 }
 
-/* RFC 9110 section 13.1.2: weak comparison, a list, or '*'. */
-static bool
-has_same(struct span if_none_match, struct span etag)
+bool
+call_has_same(struct span if_none_match, struct span etag)
 {
 	struct span opaque = span_skip(etag, 2); /* behind W/ */
 
@@ -318,9 +307,10 @@ answer_read(struct call *c)
 	if (s != NEXT)
 		return s;
 	c->rq->cache = how_words[how];
+	c->rq->hit = how == HOW_MEMORY;
 	rs->cache_status = cache_words[how];
 	rs->ttl_s = (e->expires_ms - c->now_ms) / 1000;
-	rs->status = has_same(c->rq->if_none_match, entry_etag(e)) ? NOT_MODIFIED : OK;
+	rs->status = call_has_same(c->rq->if_none_match, entry_etag(e)) ? NOT_MODIFIED : OK;
 	rs->body = entry_body(e);
 	rs->body_digits = entry_digits(e);
 	rs->gzip = e->gzip;
@@ -352,10 +342,12 @@ run_handler(struct job *job)
 	    (struct request *)(void *)((char *)job - offsetof(struct request, job));
 	struct call *c = rq->state;
 
+	db_asker(method_name(c->route->at.method), c->route->at.path, rq->request_id);
 	if (clock_ms() - job->queued_ms > QUEUED_MAX_MS)
 		c->status = BUSY;
 	else
 		c->status = c->route->run(c);
+	db_asker(NULL, NULL, span_of(""));
 	c->landed = true;
 	request_resume(rq);
 }

@@ -25,6 +25,9 @@ struct call {
 /* The server's handler; APP is a struct app. */
 enum handled call_handle(void *app, struct request *rq);
 
+/* Is ETAG among them: RFC 9110 section 13.1.2, weak comparison, a list, or '*'. */
+bool call_has_same(struct span if_none_match, struct span etag);
+
 /* Who calls, as a parameter of a statement. */
 struct span call_user(const struct call *c);
 /* Was this sent by a page of ours, or by something that is no browser? */

@@ -35,6 +35,12 @@ enum status auth_logout(struct call *c);
 /* test_cache.c */
 enum status test_cache(struct call *c);
 
+/* openapi.c; on the reactor */
+enum status openapi(struct call *c);
+
+/* metrics.c */
+enum status metrics(struct call *c);
+
 /* health.c; the first on the reactor */
 enum status health_alive(struct call *c);
 enum status health_ready(struct call *c);

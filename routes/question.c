@@ -153,15 +153,18 @@ guard_policy(const struct guard *g)
 struct plans *
 plans_make(void)
 {
-	struct plans *p = calloc(1, sizeof(*p) + 2 * (size_t)route_count * sizeof(struct plan));
+	struct plans *p = calloc(1,
+	    sizeof(*p) + (size_t)route_count * (2 * sizeof(struct plan) + sizeof(p->patterns[0])));
 
 	if (!p)
 		return NULL;
 	p->reads = (struct plan *)(p + 1);
 	p->guards = p->reads + route_count;
+	p->patterns = (const struct pattern **)(p->guards + route_count);
 	for (int i = 0; i < route_count; i++) {
 		const struct route *r = &routes[i];
 
+		p->patterns[i] = &r->at;
 		if (r->query)
 			p->reads[i] = plan_for_route(r, i, &r->cache, r->query);
 		if (r->guard)

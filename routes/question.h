@@ -26,6 +26,7 @@ struct plan {
 struct plans {
 	struct plan *reads;
 	struct plan *guards;
+	const struct pattern **patterns; /* of the table, for the router */
 	struct plan session;
 };
 

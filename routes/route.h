@@ -12,7 +12,9 @@
 #include "web/params.h"
 #include "web/router.h"
 
-enum who { ANYONE, SIGNED_IN, ADMIN, OPERATOR };
+/* OPERATOR: an admin too.  NETWORK: the operator, and who comes from the
+ * operator's network, as nginx says. */
+enum who { ANYONE, SIGNED_IN, ADMIN, OPERATOR, NETWORK };
 
 struct call;
 

@@ -22,8 +22,15 @@ static const struct param page[] = {
 	{ 0 },
 };
 
+/* In the order of control.h. */
 static const struct param action[] = {
 	{ "action", PARAM_TEXT, .max = 20 },
+	{ "pattern", PARAM_TEXT, .max = 300 },
+	{ "limit", PARAM_INT, .fallback = 100, .min = 1, .max = 1000 },
+	{ "key", PARAM_TEXT, .max = 2048 },
+	{ "tag", PARAM_TEXT, .max = 255 },
+	{ "course", PARAM_TEXT, .max = 64 },
+	{ "dryRun", PARAM_TEXT, .max = 5 },
 	{ 0 },
 };
 
@@ -163,6 +170,11 @@ const struct route routes[] = {
 
 	{ { GET, "/api/test/cache" }, OPERATOR, action, .run = test_cache },
 	{ { POST, "/api/test/cache" }, OPERATOR, action, .run = test_cache },
+
+	{ { GET, "/api/openapi.json" }, ANYONE, .run = openapi, .quick = true },
+	{ { GET, "/metrics" }, NETWORK, .run = metrics },
+	/* For nginx's auth_request. */
+	{ { GET, "/_pupitre/admin" }, ADMIN, .run = health_alive, .quick = true },
 
 	{ { GET, "/healthz" }, ANYONE, .run = health_alive, .quick = true },
 	{ { GET, "/readyz" }, ANYONE, .run = health_ready },

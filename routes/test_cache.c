@@ -1,8 +1,9 @@
 /*
  * /api/test/cache: the statistics and the clear action of the original, with
- * its envelope.  Sessions and guards are cached too, but they are ours: the
+ * its envelope, and the way to the others (control.h).  Sessions and guards are cached too, but they are ours: the
  * totals count what the routes cache.
  */
+#include "routes/control.h"
 #include "routes/handlers.h"
 
 #include <inttypes.h>
@@ -10,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "sql.h"
+#include "routes/tend.h"
 
 #define ANSWER_BYTES 131072
 #define SAMPLES 5
@@ -23,7 +24,7 @@ struct sample {
 	size_t bytes;
 };
 
-struct survey {
+struct look {
 	const struct cache_policy *policies;
 	int64_t now_ms;
 	uint64_t keys;
@@ -37,7 +38,7 @@ struct survey {
 /* ---- what is in memory ---- */
 
 static void
-keep_newest(struct survey *s, const struct entry *e)
+keep_newest(struct look *s, const struct entry *e)
 {
 	struct span key = entry_key(e);
 	size_t len = key.len < SAMPLE_KEY_BYTES ? key.len : SAMPLE_KEY_BYTES - 1;
@@ -59,7 +60,7 @@ keep_newest(struct survey *s, const struct entry *e)
 static void
 see_entry(void *ctx, const struct entry *e)
 {
-	struct survey *s = ctx;
+	struct look *s = ctx;
 
 	if (s->policies[e->policy].internal) {
 		s->internal++;
@@ -144,8 +145,7 @@ add_counters(struct cache_counters *to, const struct cache_counters *n)
 }
 
 static void
-put_prefixes(
-    struct buf *b, const struct survey *s, const struct cache_counters *counters, int count)
+put_prefixes(struct buf *b, const struct look *s, const struct cache_counters *counters, int count)
 {
 	const char *between = "";
 
@@ -166,7 +166,7 @@ put_prefixes(
 }
 
 static void
-put_memory(struct buf *b, struct cache *cache, const struct survey *s)
+put_memory(struct buf *b, struct cache *cache, const struct look *s)
 {
 	struct memory_stats m;
 
@@ -226,7 +226,7 @@ put_listener(struct buf *b, struct cache *cache)
 }
 
 static void
-put_samples(struct buf *b, const struct survey *s, const struct remote_stats *r)
+put_samples(struct buf *b, const struct look *s, const struct remote_stats *r)
 {
 	buf_text(b, "\"sampleKeys\":[");
 	for (size_t i = 0; i < s->samples; i++) {
@@ -261,7 +261,7 @@ put_time(struct buf *b)
 }
 
 static void
-put_data(struct buf *b, struct call *c, const struct survey *s, const struct remote_stats *r)
+put_data(struct buf *b, struct call *c, const struct look *s, const struct remote_stats *r)
 {
 	struct cache *cache = c->app->cache;
 	struct cache_counters counters[CACHE_MAX_POLICIES];
@@ -314,7 +314,7 @@ static enum status
 stats(struct call *c)
 {
 	struct remote_stats remote = { 0 };
-	struct survey *s = arena_alloc(&c->rq->arena, sizeof(*s));
+	struct look *s = arena_alloc(&c->rq->arena, sizeof(*s));
 	struct buf b;
 	int count;
 
@@ -334,34 +334,6 @@ stats(struct call *c)
 	return answer(c, &b);
 }
 
-/* Told by the outbox, every other instance does the same.  *id is the
- * transaction that says so, 0 if the database cannot be reached. */
-static enum status
-tell_all(struct call *c, uint64_t *id)
-{
-	struct span all = span_of(TAG_ALL);
-	struct row row = { 0 };
-	struct row mine = { 0 };
-	struct tx *tx;
-	int64_t number = 0;
-	enum status st = tx_begin(c->app->db, &tx);
-
-	*id = 0;
-	if (st != OK)
-		return st;
-	st = tx_run(tx, SQL(outbox_note), &all, 1, &row);
-	if (st == OK)
-		st = tx_run(tx, SQL(outbox_mine), NULL, 0, &mine);
-	if (st == OK && text_number(mine.body, &number))
-		*id = (uint64_t)number;
-	row_free(&row);
-	row_free(&mine);
-	if (st == OK)
-		return tx_commit(tx);
-	tx_abandon(tx);
-	return st;
-}
-
 static enum status
 clear(struct call *c)
 {
@@ -369,10 +341,12 @@ clear(struct call *c)
 	uint64_t id;
 	struct buf b;
 
-	/* GET works for old scripts, but a link on another site must not. */
-	if (c->rq->user.by_cookie && !c->rq->user.operator&& !call_has_proof(c))
+	if (control_is_dry(c))
+		return control_clear_preview(c);
+	if (!control_may_act(c))
 		return FORBIDDEN;
-	told = tell_all(c, &id);
+	tend_note(c->app->tend);
+	told = control_tell(c, span_of(TAG_ALL), &id);
 	if (!cache_clear(c->app->cache, told == OK ? id : 0)) {
 		respond_problem(c->rq, UNAVAILABLE,
 		    "Memory is cleared; Redis could not be reached, and what it holds will not be used.");
@@ -383,6 +357,7 @@ clear(struct call *c)
 		    "This instance and Redis are cleared; the database could not be reached to tell the others.");
 		return UNAVAILABLE;
 	}
+	tend_warm(c->app->tend, "clear");
 	buf_init(&b, 256);
 	buf_text(&b, "{\"success\":true,\"action\":\"clear\",\"message\":\"Cache cleared\",");
 	put_time(&b);
@@ -393,11 +368,22 @@ clear(struct call *c)
 enum status
 test_cache(struct call *c)
 {
-	if (span_is(c->params[0], "stats"))
-		return stats(c);
-	if (span_is(c->params[0], "clear"))
-		return clear(c);
-	respond_json(
-	    c->rq, BAD_REQUEST, span_of("{\"success\":false,\"error\":\"Invalid action\"}"));
-	return BAD_REQUEST;
+	static const struct {
+		const char *name;
+		enum status (*run)(struct call *c);
+	} actions[] = {
+		{ "stats", stats },
+		{ "clear", clear },
+		{ "overview", control_overview },
+		{ "keys", control_keys },
+		{ "get", control_get },
+		{ "invalidate", control_invalidate },
+		{ "warm", control_warm },
+	};
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (span_is(c->params[CONTROL_ACTION], actions[i].name))
+			return actions[i].run(c);
+	}
+	return control_refuse(c, "Invalid action");
 }

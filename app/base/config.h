@@ -109,6 +109,14 @@ enum setting_reload { FIXED, RELOAD };
 	    "origins that may write with a cookie beside our own, with spaces") \
 	X(operator_token, "PUPITRE_OPERATOR_TOKEN", SECRET, "token", NULL, 16, 256, FIXED, \
 	    "opens /api/test/cache without a session") \
+	X(warm_keys, "PUPITRE_WARM_KEYS", NUMBER, "keys", "500", 0, 10000, FIXED, \
+	    "the most read are noted, and loaded again after a start or a clear") \
+	X(warm_rate, "PUPITRE_WARM_RATE", NUMBER, "keys/s", "50", 1, 10000, RELOAD, \
+	    "... so many a second at most, while nobody waits for a worker") \
+	X(shadow, "PUPITRE_MODELS", NUMBER, "keys", "32768", 0, 1000000, FIXED, \
+	    "sampled, to show what more memory or another strategy would hit (0: off)") \
+	X(stretch, "PUPITRE_ADAPTIVE_TTL", NUMBER, "times", "1", 1, 24, FIXED, \
+	    "a prefix whose entries are changed before they expire may live so much longer (1: off)") \
 	X(log_level, "PUPITRE_LOG_LEVEL", CHOICE, "error warn info debug", "info", 0, 0, RELOAD, \
 	    "requests are logged at info") \
 	X(log_format, "PUPITRE_LOG_FORMAT", CHOICE, "json logfmt", "json", 0, 0, FIXED, \

@@ -35,27 +35,19 @@ log_wants(enum log_level level)
 
 /* NAME, and room for a value of LEN bytes behind it; NULL without. */
 static char *
-put_name(struct log_line *l, const char *name, size_t len)
+put_name(struct log_line *l, const struct log_name *name, size_t len)
 {
-	bool json = l->format == LOG_JSON;
-	size_t name_len = strlen(name);
-	char *at = buf_room(l->to, name_len + (json ? 4 : 2) + len);
+	struct span text = name->as[l->format];
+	char *at = buf_room(l->to, text.len + len);
 
 	if (!at)
 		return NULL;
-	*at++ = json ? ',' : ' ';
-	if (json)
-		*at++ = '"';
-	memcpy(at, name, name_len);
-	at += name_len;
-	if (json)
-		*at++ = '"';
-	*at++ = json ? ':' : '=';
-	return at;
+	memcpy(at, text.at, text.len);
+	return at + text.len;
 }
 
 static void
-put_plain(struct log_line *l, const char *name, struct span value)
+put_plain(struct log_line *l, const struct log_name *name, struct span value)
 {
 	size_t quotes = l->format == LOG_JSON ? 2 : 0;
 	char *at = put_name(l, name, value.len + quotes);
@@ -70,7 +62,7 @@ put_plain(struct log_line *l, const char *name, struct span value)
 }
 
 void
-log_word(struct log_line *l, const char *name, const char *word)
+log_put_word(struct log_line *l, const struct log_name *name, const char *word)
 {
 	put_plain(l, name, span_of(word));
 }
@@ -111,7 +103,7 @@ is_word(struct span s)
 }
 
 void
-log_text(struct log_line *l, const char *name, struct span value)
+log_put_text(struct log_line *l, const struct log_name *name, struct span value)
 {
 	if (is_word(value))
 		put_plain(l, name, value);
@@ -120,7 +112,7 @@ log_text(struct log_line *l, const char *name, struct span value)
 }
 
 void
-log_number(struct log_line *l, const char *name, int64_t value)
+log_put_number(struct log_line *l, const struct log_name *name, int64_t value)
 {
 	char room[TEXT_DIGITS];
 	struct span digits = text_digits(value, room);

@@ -19,6 +19,18 @@ void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 bool log_wants(enum log_level level);
 
+/* The name of a field, a literal, as it stands in the line. */
+struct log_name {
+	struct span as[2]; /* by format */
+};
+
+#define LOG_NAME(name) \
+	({ \
+		static const struct log_name made = { { SPAN(",\"" name "\":"), \
+		    SPAN(" " name "=") } }; \
+		&made; \
+	})
+
 /* A line under way.  Add fields, then log_end(). */
 struct log_line {
 	struct buf *to;
@@ -30,10 +42,13 @@ struct log_line {
  * Every line has: time, level, event.
  */
 struct log_line log_begin(struct buf *to, int64_t time_ms, enum log_level level, const char *event);
-void log_text(struct log_line *l, const char *name, struct span value);
+#define log_text(l, name, value) log_put_text(l, LOG_NAME(name), value)
 /* WORD is one of ours and is written as it is: no quotes, no blanks. */
-void log_word(struct log_line *l, const char *name, const char *word);
-void log_number(struct log_line *l, const char *name, int64_t value);
+#define log_word(l, name, word) log_put_word(l, LOG_NAME(name), word)
+#define log_number(l, name, value) log_put_number(l, LOG_NAME(name), value)
+void log_put_text(struct log_line *l, const struct log_name *name, struct span value);
+void log_put_word(struct log_line *l, const struct log_name *name, const char *word);
+void log_put_number(struct log_line *l, const struct log_name *name, int64_t value);
 void log_end(struct log_line *l);
 /* Hand all lines in FROM to the sink (sink.h), if there is one, and empty it.
  * Never fails or blocks the caller: what finds no room is dropped. */

@@ -27,6 +27,7 @@ static struct {
 	char *writing;
 	size_t len;
 	_Atomic size_t dropped; /* bytes, since it was last asked */
+	_Atomic uint64_t lost; /* since the start */
 	bool runs;
 	bool sleeps;
 	bool ending;
@@ -168,6 +169,7 @@ sink_put(struct span lines)
 		sink.len += lines.len;
 	} else {
 		atomic_fetch_add(&sink.dropped, lines.len);
+		atomic_fetch_add(&sink.lost, lines.len);
 	}
 	wake = sink.sleeps;
 	sink.sleeps = false;
@@ -183,4 +185,10 @@ sink_dropped(void)
 	return atomic_load_explicit(&sink.dropped, memory_order_relaxed)
 	    ? atomic_exchange(&sink.dropped, 0)
 	    : 0;
+}
+
+uint64_t
+sink_lost(void)
+{
+	return atomic_load(&sink.lost);
 }

@@ -6,6 +6,8 @@
 #ifndef BASE_SINK_H
 #define BASE_SINK_H
 
+#include <stdint.h>
+
 #include "base/span.h"
 
 /* Once, before threads that put; without it sink_put() takes nothing.  False if
@@ -20,6 +22,8 @@ void sink_stop(void);
 bool sink_put(struct span lines);
 /* How many bytes since this was last called. */
 size_t sink_dropped(void);
+/* And since the start. */
+uint64_t sink_lost(void);
 /* Here and now: into a file at once, into a pipe only what it has room for. */
 void sink_write(struct span lines);
 

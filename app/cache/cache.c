@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cache/inner.h"
 
@@ -29,18 +30,32 @@
 #define PENDING_AT_ONCE 16
 #define RECALL_TRIES 3 /* without it everything in Redis is thrown away */
 
+/* The models may use what the entries may, not their table. */
+static bool
+add_shadow(struct cache *c)
+{
+	struct memory_stats m;
+
+	if (c->config.shadow_objects == 0)
+		return true;
+	memory_read_stats(c->memory, &m);
+	c->shadow = shadow_new(m.cap_bytes - m.table_bytes, c->config.shadow_objects, c->tags);
+	return c->shadow != NULL;
+}
+
 struct cache *
 cache_new(const struct cache_config *config)
 {
-	struct cache *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);
+	struct cache *c = calloc(1, sizeof(*c));
 
 	if (!c || config->policy_count > CACHE_MAX_POLICIES ||
 	    (config->strict && !config->remote)) {
 		free(c);
 		return NULL;
 	}
-	memset(c, 0, sizeof(*c));
 	c->config = *config;
+	c->cells = metrics_reserve((unsigned)config->policy_count * POLICY_CELLS);
+	c->causes = metrics_reserve(CACHE_CAUSE_COUNT);
 	pthread_mutex_init(&c->lock, NULL);
 	c->tags = calloc(1, sizeof(*c->tags));
 	c->flights = flights_new();
@@ -48,7 +63,7 @@ cache_new(const struct cache_config *config)
 		c->memory = memory_new(config->memory_bytes, SHARDS, c->tags);
 	for (int i = 0; i < TTL_CLASSES; i++)
 		atomic_store(&c->ttl_ms[i], DEFAULT_TTL_MS);
-	if (c->memory && c->flights)
+	if (c->memory && c->flights && add_shadow(c))
 		return c;
 	cache_free(c);
 	return NULL;
@@ -59,11 +74,34 @@ cache_free(struct cache *c)
 {
 	if (!c)
 		return;
+	shadow_free(c->shadow);
 	memory_free(c->memory);
 	flights_free(c->flights);
+	metrics_release(c->cells, (unsigned)c->config.policy_count * POLICY_CELLS);
+	metrics_release(c->causes, CACHE_CAUSE_COUNT);
 	pthread_mutex_destroy(&c->lock);
 	free(c->tags);
 	free(c);
+}
+
+int64_t
+cache_ttl(struct cache *c, enum ttl_class ttl)
+{
+	return atomic_load(&c->ttl_ms[ttl]);
+}
+
+unsigned
+cache_stretch(struct cache *c, int policy)
+{
+	unsigned percent = atomic_load_explicit(&c->stretch[policy], memory_order_relaxed);
+
+	return percent ? percent : 100;
+}
+
+void
+cache_set_stretch(struct cache *c, int policy, unsigned percent)
+{
+	atomic_store_explicit(&c->stretch[policy], percent, memory_order_relaxed);
 }
 
 void
@@ -159,7 +197,10 @@ static enum cache_answer
 give_hit(struct cache *c, const struct question *q, struct entry *e, enum cache_how *how)
 {
 	*how = HOW_MEMORY;
+	entry_count_read(e);
 	CACHE_COUNT(c, q->policy, memory_hits);
+	if (c->shadow)
+		shadow_hit(c->shadow, e, c->config.now_ms());
 	if (e->absent)
 		CACHE_COUNT(c, q->policy, absent_hits);
 	switch (judge_at(c, e, c->config.now_ms())) {
@@ -193,10 +234,21 @@ cache_hit(struct cache *c, int policy, struct span key, int64_t now)
 		entry_release(e);
 		return NULL;
 	}
+	entry_count_read(e);
 	CACHE_COUNT(c, policy, memory_hits);
+	if (c->shadow)
+		shadow_hit(c->shadow, e, now);
 	if (e->absent)
 		CACHE_COUNT(c, policy, absent_hits);
 	return e;
+}
+
+static void
+count_forwarded(struct cache *c, const struct question *q)
+{
+	CACHE_COUNT(c, q->policy, forwarded);
+	if (c->shadow)
+		shadow_use(c->shadow, hash_table(q->key), c->config.now_ms());
 }
 
 enum cache_answer
@@ -215,6 +267,7 @@ cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct en
 	case FLIGHT_HIT:
 		return give_hit(c, q, *hit, how);
 	case FLIGHT_JOINED:
+		count_forwarded(c, q);
 		return ASK_WAIT;
 	case FLIGHT_NO_MEMORY:
 		w->landed(w, &no_memory);
@@ -222,6 +275,7 @@ cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct en
 	case FLIGHT_MADE:
 		break;
 	}
+	count_forwarded(c, q);
 	flight_launch(c, made);
 	return ASK_WAIT;
 }
@@ -279,8 +333,30 @@ place_of(struct cache *c, uint64_t id)
 	return &c->raised_ids[id % RAISED_IDS];
 }
 
+static void
+say_cause(enum cache_cause cause, uint64_t id, const struct span *tags, size_t count)
+{
+	static const char *const words[] = {
+#define X(name) #name,
+		CACHE_CAUSES(X)
+#undef X
+	};
+
+	if (log_wants(LOG_DEBUG))
+		log_event(LOG_DEBUG, "invalidation", "by %s, transaction %llu, %zu tags: %.*s%s",
+		    words[cause], (unsigned long long)id, count, SPAN_ARG(tags[0]),
+		    count > 1 ? ", ..." : "");
+}
+
 bool
 cache_raise(struct cache *c, uint64_t id, const struct span *tags, size_t count)
+{
+	return cache_raise_for(c, CAUSE_route, id, tags, count);
+}
+
+bool
+cache_raise_for(
+    struct cache *c, enum cache_cause cause, uint64_t id, const struct span *tags, size_t count)
 {
 	uint16_t slots[RAISE_SLOTS];
 	bool clears;
@@ -295,9 +371,17 @@ cache_raise(struct cache *c, uint64_t id, const struct span *tags, size_t count)
 	if (clears)
 		memory_clear(c->memory);
 	atomic_fetch_add(&c->raises, 1);
+	metrics_add(c->causes + cause, 1);
+	say_cause(cause, id, tags, count);
 	if (id && confirmed)
 		atomic_store(place_of(c, id), id);
 	return confirmed;
+}
+
+uint64_t
+cache_raises_by(struct cache *c, enum cache_cause cause)
+{
+	return metrics_sum(c->causes + cause);
 }
 
 bool
@@ -332,6 +416,7 @@ cache_clear(struct cache *c, uint64_t id)
 	bool confirmed = !c->config.remote || remote_clear(c->config.remote);
 
 	clear_memory(c);
+	metrics_add(c->causes + CAUSE_clear, 1);
 	if (id && confirmed)
 		atomic_store(place_of(c, id), id);
 	return confirmed;
@@ -435,10 +520,45 @@ void
 cache_read_counters(struct cache *c, struct cache_counters *out)
 {
 	for (int i = 0; i < c->config.policy_count; i++) {
-#define X(name) out[i].name = atomic_load(&c->counters[i].name);
+#define X(name) out[i].name = metrics_sum(cache_cells(c, i) + COUNT_##name);
 		CACHE_COUNTERS(X)
 #undef X
 	}
+}
+
+void
+cache_read_times(
+    struct cache *c, int policy, struct metrics_histogram *redis, struct metrics_histogram *load)
+{
+	metrics_add_histogram(cache_cells(c, policy) + TIME_REDIS, redis);
+	metrics_add_histogram(cache_cells(c, policy) + TIME_LOAD, load);
+}
+
+void
+cache_run_shadow(struct cache *c)
+{
+	uint64_t uses = 0;
+
+	if (!c->shadow)
+		return;
+	for (int i = 0; i < c->config.policy_count; i++)
+		uses += metrics_sum(cache_cells(c, i) + COUNT_memory_hits) +
+		    metrics_sum(cache_cells(c, i) + COUNT_forwarded);
+	shadow_run(c->shadow, uses);
+}
+
+bool
+cache_read_shadow(struct cache *c, struct shadow_result *out)
+{
+	if (c->shadow)
+		shadow_read(c->shadow, out);
+	return c->shadow != NULL;
+}
+
+size_t
+cache_flights(struct cache *c)
+{
+	return flights_count(c->flights);
 }
 
 uint64_t

@@ -20,11 +20,13 @@
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
 
+#include "base/metrics.h"
 #include "base/status.h"
 #include "base/workers.h"
 #include "cache/entry.h"
 #include "cache/memory.h"
 #include "cache/remote.h"
+#include "cache/shadow.h"
 #include "cache/tags.h"
 
 struct cache;
@@ -113,6 +115,7 @@ struct cache_config {
 	int64_t (*now_ms)(void); /* monotonic */
 	int64_t heard_ms; /* trusted so long after cache_heard(); 0: always */
 	bool strict; /* needs a remote */
+	size_t shadow_objects; /* of the models of shadow.h; 0: none */
 };
 
 /* Keeps the pointers of CONFIG; NULL without memory. */
@@ -120,7 +123,11 @@ struct cache *cache_new(const struct cache_config *config);
 /* After the workers have stopped. */
 void cache_free(struct cache *c);
 /* Any thread, any time. */
+int64_t cache_ttl(struct cache *c, enum ttl_class ttl);
 void cache_set_ttl(struct cache *c, enum ttl_class ttl, int64_t ms);
+/* The life of a policy's entries beside that of its class, in percent. */
+unsigned cache_stretch(struct cache *c, int policy);
+void cache_set_stretch(struct cache *c, int policy, unsigned percent);
 
 /* Of entries whose life has ended.  Any thread, any time. */
 void cache_set_keep(struct cache *c, int64_t grace_ms, int64_t stale_ms);
@@ -153,6 +160,19 @@ enum cache_answer cache_ask(struct cache *c, const struct question *q, struct wa
  * True: Redis confirmed, so that holds for every process in strict mode.
  */
 bool cache_raise(struct cache *c, uint64_t id, const struct span *tags, size_t count);
+
+/* Who is the cause of a raise, for the statistics and the log. */
+#define CACHE_CAUSES(X) X(route) X(database) X(operator) X(clear)
+enum cache_cause {
+#define X(name) CAUSE_##name,
+	CACHE_CAUSES(X)
+#undef X
+	    CACHE_CAUSE_COUNT
+};
+/* cache_raise() is the first's. */
+bool cache_raise_for(
+    struct cache *c, enum cache_cause cause, uint64_t id, const struct span *tags, size_t count);
+uint64_t cache_raises_by(struct cache *c, enum cache_cause cause);
 
 /*
  * Strict mode: the transaction ID, which will touch TAGS, is about to commit.
@@ -194,27 +214,52 @@ struct cache_state {
 
 void cache_read_state(struct cache *c, struct cache_state *out);
 
+/*
+ * What is counted for each policy, all since the start:
+ *   forwarded     memory could not answer
+ *   collapsed     answered by somebody else's flight
+ *   not_found     loads that found nothing
+ *   refused       not stored: a raise came in between
+ *   grace         given after their life, while refreshed
+ *   stale         given while the source was down
+ *   absent_hits   "there is no such thing", from memory
+ */
+#define CACHE_COUNTERS(X) \
+	X(memory_hits) \
+	X(forwarded) \
+	X(redis_hits) \
+	X(loads) \
+	X(collapsed) \
+	X(not_found) \
+	X(failures) \
+	X(stored) \
+	X(redis_stored) \
+	X(refused) \
+	X(busy) \
+	X(grace) \
+	X(stale) \
+	X(refreshes) \
+	X(absent_hits)
+
 struct cache_counters {
-	uint64_t memory_hits;
-	uint64_t redis_hits;
-	uint64_t loads;
-	uint64_t collapsed; /* answered by somebody else's flight */
-	uint64_t not_found;
-	uint64_t failures;
-	uint64_t stored;
-	uint64_t refused; /* a raise came in between: not stored */
-	uint64_t busy;
-	uint64_t grace; /* given after their life, while refreshed */
-	uint64_t stale; /* given while the source was down */
-	uint64_t refreshes;
-	uint64_t absent_hits;
+#define X(name) uint64_t name;
+	CACHE_COUNTERS(X)
+#undef X
 };
 
 /* Sums since the start; OUT has policy_count elements. */
 void cache_read_counters(struct cache *c, struct cache_counters *out);
+/* How long Redis and the loader took; added to what is in REDIS and LOAD. */
+void cache_read_times(
+    struct cache *c, int policy, struct metrics_histogram *redis, struct metrics_histogram *load);
+size_t cache_flights(struct cache *c);
 uint64_t cache_raises(struct cache *c);
 struct memory *cache_memory(struct cache *c);
 struct remote *cache_remote(struct cache *c);
+/* Have the models catch up: one thread, now and then. */
+void cache_run_shadow(struct cache *c);
+/* False: there are none. */
+bool cache_read_shadow(struct cache *c, struct shadow_result *out);
 /* The table that cache_new() was given. */
 const struct cache_policy *cache_policies(struct cache *c, int *count);
 

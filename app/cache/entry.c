@@ -57,6 +57,8 @@ entry_make(const struct entry_parts *p)
 	e->expires_ms = p->expires_ms;
 	e->gone_ms = p->expires_ms + p->keep_ms;
 	e->absent = p->absent;
+	e->loads = p->was_loaded;
+	atomic_store_explicit(&e->reads, 1, memory_order_relaxed);
 	e->epoch = p->epoch;
 	e->number = p->number;
 	if (p->slot_count)

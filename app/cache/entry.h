@@ -33,6 +33,9 @@ struct entry {
 	uint8_t digit_count;
 	char digits[ENTRY_DIGITS]; /* of body_len, as text */
 	uint32_t body_len;
+	_Atomic uint32_t reads; /* of this key, as long as it is in memory; about */
+	uint32_t loads; /* likewise, by the loader */
+	_Atomic uint32_t noted; /* by shadow.h */
 	_Atomic uint32_t refresh; /* ms behind made_ms: not refreshed again before */
 	uint64_t loaded; /* the number that was current before its load */
 	int64_t made_ms; /* monotonic */
@@ -57,6 +60,7 @@ struct entry_parts {
 	int64_t expires_ms;
 	int64_t keep_ms; /* behind its life */
 	bool absent;
+	bool was_loaded; /* by the loader: not taken from Redis */
 	uint64_t epoch;
 	uint64_t number;
 };
@@ -65,6 +69,14 @@ struct entry_parts {
 struct entry *entry_make(const struct entry_parts *parts);
 struct entry *entry_hold(struct entry *e);
 void entry_release(struct entry *e);
+
+/* It was given once more.  Two threads at once may count one. */
+static inline void
+entry_count_read(struct entry *e)
+{
+	atomic_store_explicit(&e->reads, atomic_load_explicit(&e->reads, memory_order_relaxed) + 1,
+	    memory_order_relaxed);
+}
 
 struct span entry_key(const struct entry *e);
 struct span entry_etag(const struct entry *e);

@@ -144,13 +144,16 @@ fetch_remote(struct cache *c, struct flight *f, struct haul *h, int64_t least_ms
 {
 	struct remote_value value = { 0 };
 	int64_t began = clock_us();
+	int64_t took;
 
 	if (remote_get_end(c->config.remote, f->key, &f->asked, &h->token, &value) == REMOTE_HIT) {
 		if (value.ttl_ms >= least_ms)
 			h->entry = entry_from_remote(c, f, &value, h);
 		remote_value_free(&value);
 	}
-	h->redis_us += clock_us() - began;
+	took = clock_us() - began;
+	h->redis_us += took;
+	metrics_time(cache_cells(c, f->policy) + TIME_REDIS, took);
 	if (!h->entry)
 		return;
 	h->how = HOW_REDIS;
@@ -184,11 +187,19 @@ check_memory(struct cache *c, const struct flight *f, struct haul *h, bool doubt
 
 /* ---- the loader ---- */
 
+static int64_t
+life_of(struct cache *c, int policy, bool absent)
+{
+	int64_t ms = atomic_load(&c->ttl_ms[absent ? ABSENCE : c->config.policies[policy].ttl]);
+
+	return absent ? ms : ms * cache_stretch(c, policy) / 100;
+}
+
 /* Up to a tenth shorter, so that keys made together do not end together. */
 static int64_t
-ttl_of(struct cache *c, enum ttl_class ttl)
+ttl_of(struct cache *c, int policy, bool absent)
 {
-	int64_t ms = atomic_load(&c->ttl_ms[ttl]);
+	int64_t ms = life_of(c, policy, absent);
 
 	return ms - (int64_t)random_below((uint32_t)(ms / 10 + 1));
 }
@@ -218,9 +229,10 @@ entry_from_load(struct cache *c, const struct flight *f, const struct loaded *l,
 		.policy = (uint8_t)f->policy,
 		.loaded = h->loaded,
 		.made_ms = now,
-		.expires_ms = now + ttl_of(c, absent ? ABSENCE : c->config.policies[f->policy].ttl),
+		.expires_ms = now + ttl_of(c, f->policy, absent),
 		.keep_ms = absent ? 0 : atomic_load(&c->stale_ms),
 		.absent = absent,
+		.was_loaded = true,
 		.epoch = h->token.valid ? h->token.epoch : 0,
 		.number = h->token.sequence,
 	};
@@ -239,6 +251,7 @@ load(struct cache *c, const struct flight *f, struct haul *h)
 	h->how = HOW_NOT_STORED;
 	h->status = f->load(c->config.load_ctx, f->args, &loaded);
 	h->load_us = clock_us() - began;
+	metrics_time(cache_cells(c, f->policy) + TIME_LOAD, h->load_us);
 	if (h->status == OK || (h->status == NOT_FOUND && loaded.tag_count)) {
 		h->entry = entry_from_load(c, f, &loaded, h);
 		if (!h->entry && h->status == OK)
@@ -329,6 +342,8 @@ end_put(struct cache *c, const struct flight *f, struct haul *h)
 
 	if (put == REMOTE_REFUSED)
 		CACHE_COUNT(c, f->policy, refused);
+	if (put == REMOTE_STORED)
+		CACHE_COUNT(c, f->policy, redis_stored);
 	return put == REMOTE_STORED;
 }
 
@@ -380,6 +395,9 @@ store(struct cache *c, struct flight *f, struct haul *h)
 		return;
 	}
 	CACHE_COUNT(c, f->policy, stored);
+	if (c->shadow)
+		shadow_stored(
+		    c->shadow, e, (uint32_t)life_of(c, f->policy, e->absent), c->config.now_ms());
 	if (h->how == HOW_NOT_STORED)
 		h->how = HOW_LOADED;
 }

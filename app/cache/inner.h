@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "base/metrics.h"
 #include "cache/cache.h"
 #include "cache/flight.h"
 #include "cache/rule.h"
@@ -13,27 +14,16 @@
 /* Transactions that were raised of late, each at its number modulo this. */
 #define RAISED_IDS 4096
 
-/* One of each for every policy. */
-#define CACHE_COUNTERS(X) \
-	X(memory_hits) \
-	X(redis_hits) \
-	X(loads) \
-	X(collapsed) \
-	X(not_found) \
-	X(failures) \
-	X(stored) \
-	X(refused) \
-	X(busy) \
-	X(grace) \
-	X(stale) \
-	X(refreshes) \
-	X(absent_hits)
-
-struct counters {
-#define X(name) _Atomic uint64_t name;
+/* The cells of one policy, see base/metrics.h. */
+enum {
+#define X(name) COUNT_##name,
 	CACHE_COUNTERS(X)
 #undef X
-} __attribute__((aligned(64)));
+	    COUNT_TIMES,
+	TIME_REDIS = COUNT_TIMES,
+	TIME_LOAD = TIME_REDIS + METRICS_HISTOGRAM,
+	POLICY_CELLS = TIME_LOAD + METRICS_HISTOGRAM
+};
 
 /* How many keys a life time may still bring into Redis. */
 struct quota {
@@ -46,7 +36,9 @@ struct cache {
 	struct tag_table *tags;
 	struct memory *memory;
 	struct flights *flights;
+	struct shadow *shadow; /* NULL: none */
 	_Atomic int64_t ttl_ms[TTL_CLASSES];
+	_Atomic uint32_t stretch[CACHE_MAX_POLICIES]; /* in percent; 0: 100 */
 	_Atomic int64_t grace_ms;
 	_Atomic int64_t stale_ms;
 	_Atomic uint64_t raises;
@@ -57,11 +49,17 @@ struct cache {
 	pthread_mutex_t lock; /* of the bookmark */
 	char bookmark[REMOTE_BOOKMARK_BYTES];
 	struct quota quota;
-	struct counters counters[CACHE_MAX_POLICIES];
+	unsigned cells; /* POLICY_CELLS for each policy */
+	unsigned causes; /* one for each */
 };
 
-#define CACHE_COUNT(c, policy, what) \
-	atomic_fetch_add_explicit(&(c)->counters[policy].what, 1, memory_order_relaxed)
+static inline unsigned
+cache_cells(const struct cache *c, int policy)
+{
+	return c->cells + (unsigned)policy * POLICY_CELLS;
+}
+
+#define CACHE_COUNT(c, policy, what) metrics_add(cache_cells(c, policy) + COUNT_##what, 1)
 
 /* Has all been heard that was committed of late? */
 bool cache_trusts(struct cache *c);

@@ -1,5 +1,7 @@
 #include "cache/key.h"
 
+#include "base/text.h"
+
 /* What is escaped. */
 static const bool odd[256] = {
 	[0 ... ' '] = true,
@@ -77,4 +79,43 @@ key_build(struct arena *arena, const struct key_shape *shape, const struct span 
 		n += escape(at + n, values[shape->parts[i].value]);
 	}
 	return n <= KEY_MAX_BYTES ? span_make(at, n) : span_make("", 0);
+}
+
+/* Is KEY's beginning S, and then a ':' or its end?  Taken off if so. */
+static bool
+take(struct span *key, struct span s)
+{
+	if (key->len < s.len || memcmp(key->at, s.at, s.len) != 0)
+		return false;
+	if (key->len > s.len && key->at[s.len] != ':')
+		return false;
+	*key = span_skip(*key, key->len > s.len ? s.len + 1 : s.len);
+	return true;
+}
+
+static bool
+take_value(struct arena *arena, struct span *key, struct span *value)
+{
+	const char *end = memchr(key->at, ':', key->len);
+	struct span raw = span_make(key->at, end ? (size_t)(end - key->at) : key->len);
+	char *text = arena_alloc(arena, raw.len + 1);
+
+	if (!text || !text_unescape(raw, text, &value->len))
+		return false;
+	value->at = text;
+	*key = span_skip(*key, end ? raw.len + 1 : raw.len);
+	return true;
+}
+
+bool
+key_parse(struct arena *arena, const struct key_shape *shape, struct span key, struct span *values)
+{
+	if (!take(&key, shape->prefix))
+		return false;
+	for (size_t i = 0; i < shape->count; i++) {
+		if (!take(&key, shape->parts[i].name) ||
+		    !take_value(arena, &key, &values[shape->parts[i].value]))
+			return false;
+	}
+	return key.len == 0;
 }

@@ -35,4 +35,9 @@ void key_shape_make(struct key_shape *shape, const char *prefix, const char *con
 struct span key_build(
     struct arena *arena, const struct key_shape *shape, const struct span *values);
 
+/* The way back: the values of KEY, in ARENA, in the order of the shape's NAMES.
+ * False: KEY is not of that shape. */
+bool key_parse(
+    struct arena *arena, const struct key_shape *shape, struct span key, struct span *values);
+
 #endif

@@ -48,6 +48,7 @@ struct shard {
 	struct entry *hand;
 	size_t ahead; /* entries newer than what the hand is at */
 	struct memory_stats stats;
+	struct memory_use use[MEMORY_POLICIES];
 } __attribute__((aligned(64)));
 
 struct memory {
@@ -131,9 +132,8 @@ shard_of(struct memory *m, uint64_t hash)
 	return &m->shards[(hash >> 48) & (m->shard_count - 1)];
 }
 
-/* What it takes of the heap, with a header and rounding, as in glibc. */
-static size_t
-cost(const struct entry *e)
+size_t
+memory_cost(const struct entry *e)
 {
 	size_t word = sizeof(size_t);
 
@@ -144,6 +144,30 @@ static size_t
 table_bytes(const struct shard *s)
 {
 	return s->bucket_count * sizeof(s->buckets[0]);
+}
+
+static struct memory_use *
+use_of(struct shard *s, const struct entry *e)
+{
+	return &s->use[e->policy % MEMORY_POLICIES];
+}
+
+static void
+count_in(struct shard *s, const struct entry *e)
+{
+	s->stats.entries++;
+	s->stats.bytes += memory_cost(e);
+	use_of(s, e)->entries++;
+	use_of(s, e)->bytes += memory_cost(e);
+}
+
+static void
+count_out(struct shard *s, const struct entry *e)
+{
+	s->stats.entries--;
+	s->stats.bytes -= memory_cost(e);
+	use_of(s, e)->entries--;
+	use_of(s, e)->bytes -= memory_cost(e);
 }
 
 static struct entry **
@@ -189,8 +213,7 @@ take_out(struct shard *s, struct entry **place)
 
 	*place = e->chain;
 	list_remove(s, e);
-	s->stats.entries--;
-	s->stats.bytes -= cost(e);
+	count_out(s, e);
 	return e;
 }
 
@@ -229,10 +252,13 @@ evict_one(struct memory *m, struct shard *s)
 		e = at_hand(s);
 	}
 	move_hand(s);
-	if (is_good(m, e))
+	if (is_good(m, e)) {
 		s->stats.evictions++;
-	else
+		use_of(s, e)->evictions++;
+	} else {
 		s->stats.dropped++;
+		use_of(s, e)->dropped++;
+	}
 	return take_out(s, place_of(s, e->hash, entry_key(e)));
 }
 
@@ -316,8 +342,7 @@ add(struct shard *s, struct entry *e)
 	*place = e;
 	list_add(s, e);
 	s->ahead++;
-	s->stats.entries++;
-	s->stats.bytes += cost(e);
+	count_in(s, e);
 }
 
 /* E takes the place of an entry with its key, and counts as hit: it was asked
@@ -327,11 +352,17 @@ replace(struct memory *m, struct shard *s, struct entry **place, struct entry *e
 {
 	struct entry *old = *place;
 
-	if (!is_good(m, old))
+	if (!is_good(m, old)) {
 		s->stats.dropped++;
-	else if (e->made_ms >= old->gone_ms)
+		use_of(s, old)->dropped++;
+	} else if (e->made_ms >= old->expires_ms) {
 		s->stats.expiries++;
+		use_of(s, old)->expiries++;
+	}
 	*place = e;
+	e->loads += old->loads;
+	atomic_store_explicit(&e->reads,
+	    atomic_load_explicit(&old->reads, memory_order_relaxed) + 1, memory_order_relaxed);
 	e->chain = old->chain;
 	e->newer = old->newer;
 	e->older = old->older;
@@ -340,8 +371,8 @@ replace(struct memory *m, struct shard *s, struct entry **place, struct entry *e
 	if (s->hand == old)
 		s->hand = e;
 	atomic_store_explicit(&e->visited, true, memory_order_relaxed);
-	s->stats.bytes += cost(e);
-	s->stats.bytes -= cost(old);
+	count_in(s, e);
+	count_out(s, old);
 	return old;
 }
 
@@ -349,7 +380,7 @@ bool
 memory_put(struct memory *m, struct entry *e)
 {
 	struct span key = entry_key(e);
-	size_t bytes = cost(e);
+	size_t bytes = memory_cost(e);
 	struct entry **place;
 	struct entry *gone = NULL;
 	struct entry *old = NULL;
@@ -385,6 +416,8 @@ empty(struct shard *s)
 	memset(s->buckets, 0, s->bucket_count * sizeof(s->buckets[0]));
 	s->newest = s->oldest = s->hand = NULL;
 	s->stats.entries = s->stats.bytes = 0;
+	for (int i = 0; i < MEMORY_POLICIES; i++)
+		s->use[i].entries = s->use[i].bytes = 0;
 	return all;
 }
 
@@ -422,6 +455,25 @@ memory_read_stats(struct memory *m, struct memory_stats *out)
 }
 
 void
+memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES])
+{
+	memset(out, 0, MEMORY_POLICIES * sizeof(out[0]));
+	for (size_t i = 0; i < m->shard_count; i++) {
+		struct shard *s = &m->shards[i];
+
+		pthread_rwlock_rdlock(&s->lock);
+		for (int j = 0; j < MEMORY_POLICIES; j++) {
+			out[j].entries += s->use[j].entries;
+			out[j].bytes += s->use[j].bytes;
+			out[j].evictions += s->use[j].evictions;
+			out[j].expiries += s->use[j].expiries;
+			out[j].dropped += s->use[j].dropped;
+		}
+		pthread_rwlock_unlock(&s->lock);
+	}
+}
+
+void
 memory_walk(
     struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx)
 {
@@ -435,4 +487,34 @@ memory_walk(
 		}
 		pthread_rwlock_unlock(&s->lock);
 	}
+}
+
+void
+memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e), void *ctx)
+{
+	for (size_t i = 0; i < m->shard_count; i++) {
+		struct shard *s = &m->shards[i];
+
+		pthread_rwlock_rdlock(&s->lock);
+		for (struct entry *e = s->newest; e; e = e->older)
+			see(ctx, e);
+		pthread_rwlock_unlock(&s->lock);
+	}
+}
+
+struct entry *
+memory_find(struct memory *m, struct span key, int64_t now_ms)
+{
+	uint64_t hash = hash_table(key);
+	struct shard *s = shard_of(m, hash);
+	struct entry *e;
+
+	pthread_rwlock_rdlock(&s->lock);
+	e = *place_of(s, hash, key);
+	if (e && (now_ms >= e->expires_ms || !is_good(m, e)))
+		e = NULL;
+	if (e)
+		entry_hold(e);
+	pthread_rwlock_unlock(&s->lock);
+	return e;
 }

@@ -33,20 +33,42 @@ struct entry *memory_get(struct memory *m, struct span key, int64_t now_ms);
 bool memory_put(struct memory *m, struct entry *e);
 void memory_clear(struct memory *m);
 
+/* What an entry takes of the heap, with a header and rounding, as in glibc. */
+size_t memory_cost(const struct entry *e);
+
 struct memory_stats {
 	uint64_t entries; /* those that may not be given any more among them */
 	uint64_t bytes; /* of the heap, for the entries */
 	uint64_t cap_bytes;
 	uint64_t table_bytes; /* of the bound, besides */
 	uint64_t evictions; /* of entries with good tags */
-	uint64_t expiries; /* stored anew after they were gone */
+	uint64_t expiries; /* stored anew after their life had ended */
 	uint64_t dropped; /* with a raised tag when stored anew or evicted */
 };
 
 void memory_read_stats(struct memory *m, struct memory_stats *out);
+
+/* Policies beyond are counted with those modulo this. */
+#define MEMORY_POLICIES 64
+
+/* The same of the entries of one policy; a policy's are never taken back. */
+struct memory_use {
+	uint64_t entries;
+	uint64_t bytes;
+	uint64_t evictions;
+	uint64_t expiries;
+	uint64_t dropped;
+};
+
+void memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES]);
 /* Call SEE for every entry that could be given now, one shard's lock held:
  * SEE must be short and must not call back. */
 void memory_walk(
     struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx);
+/* For every entry that there is, even if it may not be given any more. */
+void memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e), void *ctx);
+/* The entry of KEY if it could be given now, without counting as a look-up; a
+ * reference for the caller. */
+struct entry *memory_find(struct memory *m, struct span key, int64_t now_ms);
 
 #endif

@@ -45,3 +45,25 @@ pack_gzip(struct span body, size_t *len)
 	free(to);
 	return NULL;
 }
+
+char *
+pack_gunzip(struct span packed, size_t most, size_t *len)
+{
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)packed.at, .avail_in = (uInt)packed.len };
+	char *to = malloc(most);
+	bool whole;
+
+	if (!to || inflateInit2(&z, GZIP_WINDOW) != Z_OK) {
+		free(to);
+		return NULL;
+	}
+	z.next_out = (Bytef *)to;
+	z.avail_out = (uInt)most;
+	whole = inflate(&z, Z_FINISH) == Z_STREAM_END;
+	*len = z.total_out;
+	inflateEnd(&z);
+	if (whole)
+		return to;
+	free(to);
+	return NULL;
+}

@@ -14,5 +14,7 @@
  * memory: then it goes out as it is.
  */
 char *pack_gzip(struct span body, size_t *len);
+/* The other way; NULL as well when it is more than MOST bytes, or no gzip. */
+char *pack_gunzip(struct span packed, size_t most, size_t *len);
 
 #endif

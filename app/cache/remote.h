@@ -155,8 +155,16 @@ void remote_settle(struct remote *r);
  * be read all the same. */
 bool remote_clear(struct remote *r);
 
+/* Call SEE with the key of every listed entry that matches PATTERN (a glob of
+ * Redis), some perhaps twice or expired, until it says false.  False: Redis did
+ * not answer, or there are too many to be seen within 2 s. */
+bool remote_list(
+    struct remote *r, struct span pattern, bool (*see)(void *ctx, struct span key), void *ctx);
+
 /* PING within the deadline, by way of the breaker. */
 bool remote_ping(struct remote *r);
+/* Are no questions asked for now, because the last ones failed? */
+bool remote_is_open(struct remote *r);
 
 struct remote_stats {
 	bool reachable; /* as of this call */

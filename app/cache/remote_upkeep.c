@@ -11,6 +11,7 @@
 #include "cache/remote_pool.h"
 
 #define CLEAR_MS 5000
+#define LIST_MS 2000
 #define SCAN_COUNT "1000"
 #define UNLINK_WORDS 256
 
@@ -106,6 +107,48 @@ remote_clear(struct remote *r)
 	return false;
 }
 
+/* ---- listing ---- */
+
+static bool
+see_all(const struct reply *found, bool (*see)(void *ctx, struct span key), void *ctx)
+{
+	/* Members and scores in turn. */
+	for (size_t i = 0; i + 1 < found->count; i += 2) {
+		if (!see(ctx, reply_at(found, i).text))
+			return false;
+	}
+	return true;
+}
+
+bool
+remote_list(
+    struct remote *r, struct span pattern, bool (*see)(void *ctx, struct span key), void *ctx)
+{
+	int64_t until_ms = clock_ms() + LIST_MS;
+	char cursor[24] = "0";
+
+	do {
+		struct span words[7] = { SPAN("ZSCAN"), r->index, span_of(cursor), SPAN("MATCH"),
+			pattern, SPAN("COUNT"), SPAN(SCAN_COUNT) };
+		struct reply reply = remote_command(r, words, 7, r->config.deadline_ms);
+		struct reply next = reply_at(&reply, 0);
+		struct reply found = reply_at(&reply, 1);
+		bool more = next.type == REPLY_TEXT && next.text.len < sizeof(cursor) &&
+		    found.type == REPLY_LIST && clock_ms() < until_ms;
+
+		if (more) {
+			memcpy(cursor, next.text.at, next.text.len);
+			cursor[next.text.len] = '\0';
+			if (!see_all(&found, see, ctx))
+				strcpy(cursor, "0");
+		}
+		reply_free(&reply);
+		if (!more)
+			return false;
+	} while (strcmp(cursor, "0") != 0);
+	return true;
+}
+
 bool
 remote_ping(struct remote *r)
 {
@@ -115,6 +158,12 @@ remote_ping(struct remote *r)
 
 	reply_free(&reply);
 	return fine;
+}
+
+bool
+remote_is_open(struct remote *r)
+{
+	return breaker_state(&r->breaker, clock_ms()) != BREAKER_CLOSED;
 }
 
 /* ---- statistics ---- */

@@ -18,9 +18,30 @@
 #include "base/hash.h"
 #include "cache/rule.h"
 
+/* "#123" */
+static bool
+is_slot(struct span tag, uint16_t *slot)
+{
+	uint32_t n = 0;
+
+	if (tag.len < 2 || tag.len > 6 || tag.at[0] != '#')
+		return false;
+	for (size_t i = 1; i < tag.len; i++) {
+		if (tag.at[i] < '0' || tag.at[i] > '9')
+			return false;
+		n = n * 10 + (uint32_t)(tag.at[i] - '0');
+	}
+	*slot = (uint16_t)n;
+	return n < TAG_SLOTS;
+}
+
 uint16_t
 tag_slot(struct span tag)
 {
+	uint16_t slot;
+
+	if (is_slot(tag, &slot))
+		return slot;
 	return (uint16_t)(hash_stable(tag) % TAG_SLOTS);
 }
 

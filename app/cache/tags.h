@@ -22,7 +22,8 @@
 #define TAG_MAX 255
 #define TAG_ALL "all"
 
-/* Stable across processes and versions: it is stored in Redis. */
+/* Stable across processes and versions: it is stored in Redis.  "#123" is the
+ * slot 123 itself: for who knows only what an entry has stored. */
 uint16_t tag_slot(struct span tag);
 
 /*

@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
+#include <stdio.h>
+
 #include "base/clock.h"
+#include "base/log.h"
 #include "db/pool.h"
 
 /* Of one script, in total; it may build indexes. */
@@ -17,6 +20,53 @@ struct tx {
 	enum fault fault; /* of the last statement */
 	enum status failed;
 };
+
+/* ---- who asks ---- */
+
+#define CAUSE_BYTES 96
+#define ASKER_BYTES 41
+
+/* Both are safe between quotes. */
+static _Thread_local char cause[CAUSE_BYTES];
+static _Thread_local char asker[ASKER_BYTES];
+
+static void
+copy_safe(char *to, size_t room, const char *from, size_t len, const char *allowed)
+{
+	for (size_t i = 0; i < len && room > 1; i++) {
+		char ch = from[i];
+		bool plain = (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') ||
+		    (ch >= 'A' && ch <= 'Z') || strchr(allowed, ch);
+
+		if (ch && plain) {
+			*to++ = ch;
+			room--;
+		}
+	}
+	*to = '\0';
+}
+
+void
+db_asker(const char *method, const char *route, struct span id)
+{
+	char text[CAUSE_BYTES];
+
+	snprintf(text, sizeof(text), "%s %s", method ? method : "", route ? route : "");
+	copy_safe(cause, sizeof(cause), text, method ? strlen(text) : 0, "-_/:. ");
+	copy_safe(asker, sizeof(asker), id.at, id.len, "-");
+}
+
+/* A failure is nobody's: the statement itself will tell. */
+static void
+name_reader(struct lease *lease, int64_t deadline_ms)
+{
+	char text[ASKER_BYTES + 48];
+
+	if (!asker[0] || !log_wants(LOG_DEBUG))
+		return;
+	snprintf(text, sizeof(text), "set application_name = 'pupitre %s'", asker);
+	(void)pg_command(lease->pg, text, "SET", deadline_ms);
+}
 
 /* Only for what may run twice. */
 static enum fault
@@ -50,6 +100,7 @@ read_row(struct db *db, const struct statement *st, const struct span *params, i
 	status = lease_take(db, &lease);
 	if (status != OK)
 		return status;
+	name_reader(&lease, pool_deadline_ms(db));
 	fault = run_twice(db, &lease, st, params, count, row);
 	lease_end(db, &lease, fault);
 	return fault_meaning(fault)->status;
@@ -82,11 +133,24 @@ db_ping(struct db *db)
 	return st == OK || st == BUSY ? st : UNAVAILABLE;
 }
 
+static void
+put_begin(char *text, size_t room)
+{
+	int n = snprintf(text, room, "begin isolation level read committed");
+
+	if (cause[0])
+		n +=
+		    snprintf(text + n, room - (size_t)n, "; set local pupitre.cause = '%s'", cause);
+	if (asker[0])
+		snprintf(text + n, room - (size_t)n, "; set local application_name = 'pupitre %s'",
+		    asker);
+}
+
 enum status
 tx_begin(struct db *db, struct tx **out)
 {
-	static const struct statement begin = { "begin", "begin isolation level read committed",
-		-1 };
+	char text[CAUSE_BYTES + ASKER_BYTES + 160];
+	struct statement begin = { "begin", text, -2 };
 	struct tx *tx = calloc(1, sizeof(*tx));
 	struct row row;
 	enum status st = tx ? lease_take(db, &tx->lease) : BUSY;
@@ -97,6 +161,7 @@ tx_begin(struct db *db, struct tx **out)
 		return st;
 	}
 	tx->db = db;
+	put_begin(text, sizeof(text));
 	/* Nothing has happened yet: it may run twice. */
 	tx->fault = run_twice(db, &tx->lease, &begin, NULL, 0, &row);
 	row_free(&row);

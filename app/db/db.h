@@ -27,7 +27,8 @@ struct db_config {
 };
 
 /* A file of sql/queries, made into a constant by the build.  Prepared once a
- * connection under its name; with an index of -1 it is sent whole each time.
+ * connection under its name; with an index of -1 it is sent whole each time;
+ * with -2 it is several commands without parameters or rows.
  * Every parameter and every column is text, or text[] for a column. */
 struct statement {
 	const char *name;
@@ -64,6 +65,15 @@ struct span row_get(const struct row *r, const char *column);
  * Connects to nothing yet. */
 struct db *db_open(const struct db_config *config);
 void db_close(struct db *db);
+
+/*
+ * For whom this thread asks from now on: "METHOD ROUTE" is the cause of what its
+ * transactions change (pupitre.cause, for the outbox), and ID, of which only
+ * letters, digits and '-' are taken, follows the request into PostgreSQL as
+ * application_name: in transactions always, in reads only while log level debug
+ * pays for a round trip more.  METHOD NULL: nobody.
+ */
+void db_asker(const char *method, const char *route, struct span id);
 
 /*
  * Run a read.  It is tried a second time, on a new connection, when the first
@@ -116,6 +126,7 @@ struct db_stats {
 	uint64_t timeouts; /* callers that got none in time */
 	uint64_t reads;
 	uint64_t commits;
+	int64_t waited_us; /* by all callers together, for a connection */
 	int64_t worked_ms; /* clock_ms() of the last statement without a fault */
 };
 

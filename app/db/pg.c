@@ -522,6 +522,8 @@ pack(const struct span *params, int count, const char **values, char **bytes)
 static bool
 send_statement(struct pg *pg, const struct statement *st, const char *const *values, int count)
 {
+	if (st->index == -2)
+		return PQsendQuery(pg->conn, st->text);
 	if (st->index < 0)
 		return PQsendQueryParams(
 		    pg->conn, st->text, count, NULL, values, NULL, NULL, BINARY);

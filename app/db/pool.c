@@ -125,16 +125,21 @@ static enum status
 slot_take(struct db *db, int64_t deadline_ms)
 {
 	enum status st = OK;
+	int64_t began = 0;
 	int64_t now;
 
 	pthread_mutex_lock(&db->lock);
 	db->stats.waiting++;
 	while (now = clock_ms(), st == OK && must_wait(db, now)) {
+		if (!began)
+			began = clock_us();
 		if (now >= deadline_ms)
 			st = BUSY;
 		else
 			wait_for_change(db, now, deadline_ms);
 	}
+	if (began)
+		db->stats.waited_us += clock_us() - began;
 	db->stats.waiting--;
 	if (st == OK)
 		db->stats.in_use++;

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "web/traffic.h"
 
 #define ARENA_BYTES (1u << 20)
 #define LOG_FLUSH_BYTES 32768
@@ -108,7 +109,7 @@ conn_close(struct conn *c)
 /* ---- the answer ---- */
 
 static void
-write_log(struct conn *c)
+write_log(struct conn *c, int64_t us)
 {
 	struct request *rq = &c->request;
 	struct buf *to = &c->home->log;
@@ -123,7 +124,7 @@ write_log(struct conn *c)
 	log_number(&l, "status", status_code(rq->response.status));
 	log_word(&l, "cache", rq->cache ? rq->cache : "-");
 	log_number(&l, "bytes", (int64_t)rq->response.body.len);
-	log_number(&l, "us", clock_us() - rq->began_us);
+	log_number(&l, "us", us);
 	log_number(&l, "redis_us", rq->redis_us);
 	log_number(&l, "db_us", rq->db_us);
 	log_end(&l);
@@ -154,9 +155,14 @@ static void look(struct conn *c);
 static void
 finish(struct conn *c, bool lost)
 {
+	struct request *rq = &c->request;
 	bool close_it = lost || c->close_after || !c->gate.keep_connection || c->home->draining;
+	int64_t us;
 
-	write_log(c);
+	us = clock_us() - rq->began_us;
+	traffic_count(
+	    rq->cells ? rq->cells : c->home->config->cells, rq->response.status, rq->hit, us);
+	write_log(c, us);
 	forget(c);
 	if (close_it) {
 		conn_close(c);
@@ -228,19 +234,47 @@ handle(struct conn *c)
 		move_to(c, CONN_PARKED);
 }
 
+/* They come in the order of the table, so the one behind the last is looked at
+ * first. */
+enum {
+#define X(field, text) PARAM_##field,
+	REQUEST_PARAMS(X)
+#undef X
+};
+
+struct params_reader {
+	struct request *rq;
+	int next;
+};
+
+static bool
+see_from(struct params_reader *r, int first, struct span name, struct span value)
+{
+	switch (first) {
+#define X(field, text) \
+	case PARAM_##field: \
+		if (name.len == sizeof(text) - 1 && \
+		    memcmp(name.at, text, sizeof(text) - 1) == 0) { \
+			if (r->rq->field.at == NULL) \
+				r->rq->field = value; \
+			r->next = PARAM_##field + 1; \
+			return true; \
+		} \
+		__attribute__((fallthrough));
+		REQUEST_PARAMS(X)
+#undef X
+	default:
+		return false;
+	}
+}
+
 static void
 see_param(void *ctx, struct span name, struct span value)
 {
-	struct request *rq = ctx;
+	struct params_reader *r = ctx;
 
-#define X(field, text) \
-	if (name.len == sizeof(text) - 1 && memcmp(name.at, text, sizeof(text) - 1) == 0) { \
-		if (rq->field.at == NULL) \
-			rq->field = value; \
-		return; \
-	}
-	REQUEST_PARAMS(X)
-#undef X
+	if (!see_from(r, r->next, name, value) && r->next > 0)
+		(void)see_from(r, 0, name, value);
 }
 
 static enum method
@@ -263,9 +297,10 @@ take(struct conn *c, const unsigned char *wire, enum gate g)
 {
 	struct request *rq = &c->request;
 	char *params = arena_alloc(&rq->arena, c->gate.params_bytes);
+	struct params_reader reader = { rq, 0 };
 	char *body;
 
-	if (!params || !gate_params(wire, &c->gate, params, see_param, rq))
+	if (!params || !gate_params(wire, &c->gate, params, see_param, &reader))
 		return false;
 	rq->method = method_of(rq);
 	rq->body = span_make("", 0);

@@ -23,7 +23,7 @@ struct param {
 	int64_t max;
 };
 
-#define PARAMS_MAX 6
+#define PARAMS_MAX 8
 
 /*
  * Read the parameters of TABLE from rq->query; VALUES[i] belongs to TABLE[i]

@@ -26,23 +26,26 @@ enum method {
 
 const char *method_name(enum method m);
 
-/* The parameters that we read; nginx sets each, none begins with HTTP_.
- * deploy/nginx/pupitre-params.conf sets the same. */
+/* The parameters that we read, in the order in which deploy/nginx sets them; none
+ * begins with HTTP_, so no client can.  The last is never set by nginx: it is the
+ * word of who may open our socket, see deploy/README.md. */
 #define REQUEST_PARAMS(X) \
 	X(method_text, "REQUEST_METHOD") \
 	X(path, "DOCUMENT_URI") \
 	X(query, "QUERY_STRING") \
 	X(content_type, "CONTENT_TYPE") \
-	X(session_token, "SESSION_TOKEN") \
-	X(session_source, "SESSION_SOURCE") \
 	X(request_id, "REQUEST_ID") \
 	X(if_none_match, "IF_NONE_MATCH") \
 	X(origin, "ORIGIN") \
 	X(fetch_site, "SEC_FETCH_SITE") \
 	X(self_origin, "SELF_ORIGIN") \
 	X(https, "HTTPS") \
+	X(session_token, "SESSION_TOKEN") \
+	X(session_source, "SESSION_SOURCE") \
 	X(auth_user_id, "AUTH_USER_ID") \
-	X(auth_user_role, "AUTH_USER_ROLE")
+	X(auth_user_role, "AUTH_USER_ROLE") \
+	X(operator_network, "OPERATOR_NETWORK") \
+	X(control, "PUPITRE_CONTROL")
 
 enum role { ROLE_NONE, ROLE_USER, ROLE_ADMIN };
 
@@ -101,6 +104,8 @@ struct request {
 	/* For the log and Server-Timing. */
 	const char *route; /* the pattern; NULL: none matched */
 	const char *cache; /* a constant word, or NULL */
+	bool hit; /* from memory */
+	unsigned cells; /* of the route, see traffic.h; 0: of none */
 	int64_t redis_us;
 	int64_t db_us;
 

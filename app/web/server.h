@@ -22,6 +22,7 @@ struct server_config {
 	int connections; /* of one reactor; beyond, the longest idle one is closed */
 	int request_ms; /* a begun request must be whole by then */
 	int send_ms; /* an answer must be taken by then */
+	unsigned cells; /* TRAFFIC_CELLS of traffic.h, for what belongs to no route */
 	void *app;
 	enum handled (*handle)(void *app, struct request *rq);
 };

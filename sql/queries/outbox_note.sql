@@ -1,3 +1,3 @@
--- $1 a tag
--- Everybody is to forget what depends on it.
-select 'ok' as outcome, pupitre.note(array[$1])::text as body
+-- $1 tags, a line each
+-- Everybody is to forget what depends on them.
+select 'ok' as outcome, pupitre.note(string_to_array($1, e'\n'))::text as body

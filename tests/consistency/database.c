@@ -128,7 +128,7 @@ database_quiet(struct database *db, int seconds)
 {
 	for (int left = seconds * (1000000 / POLL_US); left > 0; left--) {
 		PGresult *res = ask(db,
-		    "select from pg_stat_activity where application_name = 'pupitre'"
+		    "select from pg_stat_activity where application_name ~ '^pupitre( |$)'"
 		    " and xact_start is not null",
 		    0, NULL, PGRES_TUPLES_OK);
 		bool quiet = res && PQntuples(res) == 0;

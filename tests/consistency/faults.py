@@ -169,7 +169,7 @@ def redis_no_connections(world, rng):
 
 # ---- PostgreSQL
 
-OURS = "application_name = 'pupitre'"
+OURS = "application_name ~ '^pupitre( |$)'"
 
 
 @fault

@@ -240,7 +240,7 @@ def test_killed_between_commit_and_raise(world, bounded):
         done = threading.Thread(target=_try_to_rename, args=(world, doomed, f"Late {i}"))
         done.start()
         waiting = ("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-                   " and application_name = 'pupitre'")
+                   " and application_name ~ '^pupitre( |$)'")
         wait_until(lambda: world.stack.sql(waiting)[0][0] > 0, 5, "the write")
         # Its statements run now, one after the other; somewhere among them:
         lock.commit()
@@ -350,7 +350,7 @@ def test_deadlocked_writes_are_run_again(world):
     thread = threading.Thread(target=lambda: answers.append(app.ask("DELETE", path, token)))
     thread.start()
     waiting = ("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-               " and application_name = 'pupitre'")
+               " and application_name ~ '^pupitre( |$)'")
     wait_until(lambda: stack.sql(waiting)[0][0] > 0, 5, "the write")
     cursor.execute("set deadlock_timeout = '60 s'")
     cursor.execute('select from "Course" where id = %s for update', (world.course,))

@@ -53,6 +53,10 @@ CALLS = {
     "outbox_mine": [()],
     "outbox_note": [("course:1",)],
     "outbox_prune": [("3600", "100000")],
+    "outbox_recent": [("50",)],
+    "doctor": [()],
+    "hot_list": [("500",)],
+    "hot_put": [("12 user:courses:limit:5\n3 admin:courses:limit:5",)],
     "transaction_status": [("3", "any", None), ("3", "any", "1")],
 }
 

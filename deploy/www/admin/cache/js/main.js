@@ -1,0 +1,128 @@
+/* Asks every two seconds, keeps what was answered by each instance, shows one. */
+import { $, el } from './dom.js';
+import { History } from './numbers.js';
+import { languages, language, setLanguage, say, seconds } from './words.js';
+import { makeCharts } from './charts.js';
+import { show } from './tables.js';
+import { wireActions } from './actions.js';
+
+const EVERY_MS = 2000;
+const OLD_MS = 6000;
+const PATIENCE_MS = 5000;
+
+const histories = new Map();
+let chosen = null;
+let answeredAt = Date.now();
+let ended = null; /* why nothing is asked any more */
+let charts;
+
+const dark = matchMedia('(prefers-color-scheme: dark)');
+/* A browser may refuse to keep anything. */
+const kept = {
+	get: (name) => { try { return localStorage.getItem(name); } catch { return null; } },
+	set: (name, value) => { try { localStorage.setItem(name, value); } catch { /* for this visit only */ } },
+};
+
+function banner() {
+	const age = Date.now() - answeredAt;
+	const text = ended ? say(ended) : age > OLD_MS ? say('oldData', { s: seconds(Math.round(age / 1000)) }) : '';
+
+	document.body.classList.toggle('old', text !== '');
+	$('banner').hidden = text === '';
+	if ($('banner').dataset.text === text)
+		return;
+	$('banner').dataset.text = text;
+	$('banner').replaceChildren(text, ...(ended ? [' ', el('a', { href: '.', text: say('signIn') })] : []));
+}
+
+function render() {
+	const history = histories.get(chosen);
+
+	if (!history)
+		return;
+	show(history);
+	charts.show(history.steps);
+}
+
+function listInstances() {
+	const select = $('instance');
+
+	$('instances').hidden = histories.size < 2;
+	if (select.options.length !== histories.size) {
+		select.replaceChildren(...[...histories.keys()].map((name) => el('option', { value: name, text: name })));
+		select.value = chosen;
+	}
+}
+
+function take(data) {
+	const name = `${data.instance} ${data.process}`;
+
+	if (!histories.has(name))
+		histories.set(name, new History());
+	histories.get(name).add(data);
+	/* One that was restarted does not answer any more. */
+	if (!chosen || Date.now() - histories.get(chosen).now.at > 5 * OLD_MS) {
+		if (chosen)
+			histories.delete(chosen);
+		chosen = name;
+	}
+	listInstances();
+	if (name === chosen)
+		render();
+}
+
+async function poll() {
+	try {
+		const answer = await fetch('/api/test/cache?action=overview', { signal: AbortSignal.timeout(PATIENCE_MS), cache: 'no-store' });
+
+		if (answer.status === 401 || answer.status === 403)
+			ended = answer.status === 401 ? 'ended' : 'forbidden';
+		if (answer.ok) {
+			take((await answer.json()).data);
+			answeredAt = Date.now();
+		}
+	} catch {
+		/* The banner says how old it is. */
+	}
+	banner();
+	if (!ended)
+		setTimeout(poll, EVERY_MS);
+}
+
+function speak() {
+	for (const node of document.querySelectorAll('[data-say]'))
+		node.textContent = say(node.dataset.say);
+	for (const node of document.querySelectorAll('[data-label]'))
+		node.setAttribute('aria-label', say(node.dataset.label));
+	document.title = say('title');
+	delete $('findings').dataset.text;
+	charts.build();
+	render();
+	banner();
+}
+
+function paint() {
+	const theme = $('theme').value;
+
+	document.documentElement.classList.toggle('dark', theme === 'dark' || (theme === 'auto' && dark.matches));
+}
+
+function wire() {
+	const wished = kept.get('language') ?? navigator.languages.map((l) => l.slice(0, 2)).find((l) => l in languages);
+
+	setLanguage(wished ?? 'en');
+	$('language').value = language();
+	$('theme').value = kept.get('theme') ?? 'auto';
+	$('language').addEventListener('change', (e) => { setLanguage(e.target.value); kept.set('language', language()); speak(); });
+	$('theme').addEventListener('change', (e) => { kept.set('theme', e.target.value); paint(); speak(); });
+	$('instance').addEventListener('change', (e) => { chosen = e.target.value; render(); });
+	dark.addEventListener('change', () => { paint(); speak(); });
+	wireActions(() => histories.get(chosen)?.data.warming.ratePerS ?? 0);
+}
+
+charts = makeCharts();
+wire();
+paint();
+speak();
+setInterval(banner, 1000);
+poll();

@@ -1,0 +1,469 @@
+"""What operators see and do: numbers against what is counted outside, actions,
+their previews, causes, health, warming, life times."""
+import threading
+import time
+
+import pytest
+from stack import School, Stack, wait_until
+
+CACHE = "/api/test/cache?action="
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """Few models of memory, so that all keys are in their sample."""
+    s = Stack(PUPITRE_WARM_KEYS=100, PUPITRE_WARM_RATE=1000)
+    try:
+        yield s.up()
+    finally:
+        s.down()
+
+
+@pytest.fixture
+def world(seen):
+    return School(seen)
+
+
+def overview(stack):
+    r = stack.get(CACHE + "overview", stack.token)
+    assert r.status_code == 200, r.text
+    return r.json()["data"]
+
+
+def act(stack, action, **params):
+    return stack.ask("POST", CACHE + action, stack.token, params=params)
+
+
+def data(r):
+    assert r.status_code == 200, r.text
+    assert r.json()["success"] is True
+    return r.json()["data"]
+
+
+def prefix(seen_now, name):
+    return next(p for p in seen_now["cache"]["prefixes"] if p["prefix"] == name)
+
+
+def answers(seen_now, route, method="GET"):
+    return next((r["statuses"] for r in seen_now["requests"]
+                 if r["route"] == route and r["method"] == method), {})
+
+
+def calls_of(stack, text):
+    """How often PostgreSQL ran the statement with that text in it."""
+    return int(stack.sql("select coalesce(sum(calls), 0) from pg_stat_statements"
+                         " where query ~ %s and query !~ 'pg_stat_statements'", text)[0][0])
+
+
+def delta(after, before, name, what):
+    return prefix(after, name)[what] - prefix(before, name)[what]
+
+
+# ---- numbers
+
+def test_numbers_are_those_counted_outside(seen, world):
+    """40 questions asked three times; once with each read refused."""
+    _, token = world.user()
+    seen.statements()  # makes the extension
+    seen.clear()
+    seen.get("/api/auth/me", token)
+    before = overview(seen)
+    ran = calls_of(seen, "alreadyJoined")
+    redis = seen.redis()
+    stored = sum(1 for _ in redis.scan_iter("pupitre:k:user:courses:*", 1000))
+    paths = [f"/api/user/courses?search=number-{i}" for i in range(40)]
+    for _ in range(3):
+        for path in paths:
+            assert seen.get(path, token).status_code == 200
+    for path in paths:
+        assert seen.get(path).status_code == 401
+    assert seen.get("/api/user/courses?page=0", token).status_code == 400
+    wait_until(lambda: delta(overview(seen), before, "user:courses", "redisStores") == 40, 2,
+               "the last one to be stored")
+    after = overview(seen)
+    assert delta(after, before, "user:courses", "misses") == 40
+    assert calls_of(seen, "alreadyJoined") - ran == 40
+    assert delta(after, before, "user:courses", "memoryHits") == 80
+    assert delta(after, before, "user:courses", "entries") == 40
+    now = sum(1 for _ in redis.scan_iter("pupitre:k:user:courses:*", 1000))
+    assert now - stored == 40
+    was, now = answers(before, "/api/user/courses"), answers(after, "/api/user/courses")
+    assert {k: now[k] - was.get(k, 0) for k in now} == {"200": 120, "401": 40, "400": 1}
+    hits = after["latency"]["hit"]["GET /api/user/courses"]
+    whole = after["latency"]["request"]["GET /api/user/courses"]
+    assert sum(whole["counts"]) == sum(now.values())
+    assert sum(hits["counts"]) == prefix(after, "user:courses")["memoryHits"]
+    loads = after["latency"]["load"]["user:courses"]
+    assert sum(loads["counts"]) == prefix(after, "user:courses")["misses"]
+    assert len(after["latency"]["bounds"]) + 1 == len(hits["counts"])
+
+
+def test_redis_hits_are_counted(seen, world):
+    _, token = world.user()
+    path = f"/api/user/courses?search=redis-{world.tag}"
+    second = seen.second_app(PUPITRE_WARM_KEYS=0)
+    second.settle()
+    assert seen.get(path, token).status_code == 200
+    wait_until(lambda: seen.redis().keys(f"pupitre:k:user:courses:*redis-{world.tag}*"), 2, "it")
+    before = second.get(CACHE + "overview", seen.token).json()["data"]
+    assert second.get(path, token).status == 200
+    after = second.get(CACHE + "overview", seen.token).json()["data"]
+    assert delta(after, before, "user:courses", "redisHits") == 1
+    assert delta(after, before, "user:courses", "misses") == 0
+    second.stop()
+
+
+def test_hottest_loaded_and_biggest(seen, world):
+    owner, admin = world.admin()
+    course = world.course(owner)
+    seen.clear()
+    path = f"/api/admin/courses/{course}"
+    for i in range(30):
+        seen.get(path, admin)
+        if i % 3 == 0:
+            r = seen.ask("PATCH", path, admin, json={"name": f"Again {i}"})
+            assert r.status_code == 200
+    for _ in range(40):
+        seen.get("/api/admin/courses", admin)
+    wait_until(lambda: any(course in k["key"] for k in overview(seen)["loaded"]), 3, "the survey")
+    now = overview(seen)
+    loaded = next(k for k in now["loaded"] if course in k["key"])
+    assert loaded["prefix"] == "admin:course:details" and loaded["loads"] >= 10
+    assert now["loaded"][0]["loads"] >= loaded["loads"]
+    reads = [k["reads"] for k in now["hottest"]]
+    assert reads == sorted(reads, reverse=True) and reads[0] >= 39
+    sizes = [k["bytes"] for k in now["biggest"]]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_the_models_say_what_memory_hits(seen, world):
+    """All that is asked for fits, so more memory would not hit more."""
+    _, token = world.user()
+    for i in range(1500):
+        assert seen.get(f"/api/user/courses?search=model-{i % 50}", token).status_code == 200
+    time.sleep(1.2)
+    now = overview(seen)
+    curve = now["curve"]
+    assert curve["state"] == "ready" and curve["sampleRate"] == 1
+    assert [p["factor"] for p in curve["points"]] == [0.25, 0.5, 1, 2, 4, 8]
+    ratios = [p["hitRatio"] for p in curve["points"]]
+    uses = sum(p["memoryHits"] + p["misses"] + p["redisHits"] + p["collapsed"]
+               for p in now["cache"]["prefixes"])
+    hits = sum(p["memoryHits"] for p in now["cache"]["prefixes"])
+    assert ratios == sorted(ratios)
+    assert abs(ratios[2] - hits / uses) <= 0.02
+    assert {s["name"] for s in now["strategies"]} == {"sieve", "lru", "ttl*2", "ttl/2"}
+
+
+# ---- actions
+
+@pytest.fixture
+def warm(seen, world):
+    """Two courses of one creator, both in the cache."""
+    owner, admin = world.admin()
+    one, two = world.course(owner), world.course(owner)
+    seen.clear()
+
+    def read(course, what=""):
+        r = seen.get(f"/api/admin/courses/{course}{what}", admin)
+        return "hit" if "hit" in r.headers["Cache-Status"] else "miss"
+
+    for course in (one, two):
+        read(course)
+        read(course, "/lessons")
+    assert read(one) == read(two) == read(one, "/lessons") == "hit"
+    return one, two, read
+
+
+def test_keys_and_get(seen, warm):
+    one, two, _ = warm
+    found = data(act(seen, "keys", pattern="admin:course:details:*"))
+    assert found["matched"] == 2 == len(found["keys"])
+    assert {k["prefix"] for k in found["keys"]} == {"admin:course:details"}
+    found = data(act(seen, "keys", pattern="admin:*", limit=1))
+    assert found["matched"] == 4 and len(found["keys"]) == 1
+    assert data(act(seen, "keys", pattern="nothing:*"))["keys"] == []
+    key = next(k["key"] for k in data(act(seen, "keys"))["keys"] if one in k["key"])
+    entry = data(act(seen, "get", key=key))
+    assert entry["key"] == key and entry["level"] == "memory" and entry["etag"].startswith('W/"')
+    assert entry["body"] and entry["ttlMs"] > 0 and entry["absent"] is False
+    assert act(seen, "get", key="no:such:key").status_code == 404
+    assert act(seen, "get").status_code == 400
+
+
+def test_sessions_and_guards_are_not_shown(seen, world):
+    _, token = world.user()
+    seen.get("/api/auth/me", token)
+    keys = [k["key"] for k in data(act(seen, "keys", limit=1000))["keys"]]
+    assert not [k for k in keys if k.startswith(("session", "guard", "auth:"))]
+    assert token not in str(keys)
+
+
+@pytest.mark.parametrize("how", ["tag", "course", "pattern"])
+def test_invalidation_touches_what_its_preview_says(seen, warm, how):
+    one, two, read = warm
+    what = {"tag": {"tag": f"course:{one}"}, "course": {"course": one},
+            "pattern": {"pattern": f"admin:course:details:*{one}*"}}[how]
+    preview = data(act(seen, "invalidate", dryRun=1, **what))
+    assert preview["dryRun"] is True and preview["touched"] >= preview["matched"] >= 1
+    assert read(one) == read(two) == "hit"
+    done = data(act(seen, "invalidate", **what))
+    assert done["dryRun"] is False and done["touched"] == preview["touched"]
+    assert read(two) == "hit" and read(two, "/lessons") == "hit"
+    assert read(one) == "miss"
+    assert (read(one, "/lessons") == "miss") == (how != "pattern")
+    assert wait_for_newest(seen, "operator")["what"] == "POST /api/test/cache"
+
+
+def test_other_instances_hear_of_an_invalidation(seen, warm):
+    one, _, _ = warm
+    second = seen.second_app(PUPITRE_WARM_KEYS=0)
+    wait_until(lambda: second.heard()["trusted"], 5, "trust")
+    path = f"/api/admin/courses/{one}"
+    token = seen.app("session", "create", "--user", seen.sql(
+        'select email from "User" u join "Course" c on c."creatorId" = u.id where c.id = %s',
+        one)[0][0])
+    second.get(path, token)
+    assert "hit" in second.get(path, token).head
+    data(act(seen, "invalidate", pattern=f"admin:course:details:*{one}*"))
+    wait_until(lambda: "hit" not in second.get(path, token).head, 2, "the other instance")
+    second.stop()
+
+
+def test_what_makes_no_sense_is_refused(seen, warm):
+    one, _, read = warm
+    for params in ({}, {"tag": "a", "pattern": "b"}, {"course": "no id!"}):
+        r = act(seen, "invalidate", **params)
+        assert r.status_code == 400 and r.json()["success"] is False, r.text
+    assert act(seen, "keys", limit=0).status_code == 400
+    assert act(seen, "nonsense").json() == {"success": False, "error": "Invalid action"}
+    assert read(one) == "hit"
+
+
+def test_a_link_on_another_site_can_do_nothing(seen, world, warm):
+    one, _, read = warm
+    _, admin = world.admin()
+    cookie = {"Cookie": f"pupitre.session-token={admin}", "Sec-Fetch-Site": "cross-site"}
+    for method in ("GET", "POST"):
+        for action in (f"invalidate&course={one}", "clear", "warm"):
+            r = seen.ask(method, CACHE + action, headers=cookie)
+            assert r.status_code == 403, (method, action, r.text)
+    assert read(one) == "hit"
+    _, user = world.user()
+    for action in ("overview", "keys", "invalidate&tag=all", "warm", "get&key=x"):
+        assert seen.ask("POST", CACHE + action, user).status_code == 403
+
+
+def test_clear_says_what_it_would_drop(seen, warm):
+    one, _, read = warm
+    assert data(act(seen, "clear", dryRun=1))["touched"] >= 4
+    assert read(one) == "hit"
+    seen.clear()
+    wait_for_newest(seen, "clear")
+
+
+def test_causes(seen, world, warm):
+    one, _, _ = warm
+    seen.sql('update "Course" set name = %s where id = %s', "By hand", one)
+    newest = wait_for_newest(seen, "database")
+    assert f"course:{one}" in newest["tags"] and newest["count"] >= 1
+    owner, admin = world.admin()
+    course = world.course(owner)
+    seen.ask("PATCH", f"/api/admin/courses/{course}", admin, json={"name": "By route"})
+    newest = wait_for_newest(seen, "route")
+    assert newest["what"] == "PATCH /api/admin/courses/:courseId"
+    assert newest["at"].endswith("Z") and f"course:{course}" in newest["tags"]
+
+
+def wait_for_newest(stack, cause):
+    found = []
+
+    def newest():
+        found[:] = overview(stack)["invalidations"][:1]
+        return found and found[0]["cause"] == cause
+
+    wait_until(newest, 7, cause)
+    return found[0]
+
+
+# ---- a request, followed
+
+def test_a_request_is_followed_by_its_id_into_postgresql(seen, world):
+    owner, admin = world.admin()
+    course = world.course(owner)
+    seen.sql("create table if not exists public.followed (name text);"
+             "create or replace function public.follow() returns trigger language plpgsql as"
+             " $$ begin insert into public.followed values"
+             " (current_setting('application_name')); return null; end $$;"
+             'create or replace trigger follow after update on "Course"'
+             " for each statement execute function public.follow()")
+    try:
+        r = seen.ask("PATCH", f"/api/admin/courses/{course}", admin, json={"name": "Followed"})
+        assert r.status_code == 200
+        name = seen.sql("select name from public.followed")[-1][0]
+        assert name == "pupitre " + r.headers["X-Request-Id"]
+        assert r.headers["X-Request-Id"] in [
+            line.get("request") or line.get("id") for line in seen.log_lines("request")]
+    finally:
+        seen.sql('drop trigger follow on "Course"; drop table public.followed;'
+                 "drop function public.follow()")
+
+
+# ---- the log
+
+def test_an_invalidation_is_logged_with_its_cause_at_debug_level(seen, world):
+    owner, admin = world.admin()
+    course = world.course(owner)
+    second = seen.second_app(PUPITRE_LOG_LEVEL="debug", PUPITRE_WARM_KEYS=0)
+    assert second.ask("PATCH", f"/api/admin/courses/{course}", admin,
+                      body=b'{"name":"Logged"}').status == 200
+    wait_until(lambda: "by route" in second.log_text(), 2, "the line")
+    seen.sql('update "Course" set name = %s where id = %s', "By hand too", course)
+    wait_until(lambda: "by database" in second.log_text(), 2, "the other line")
+    second.stop()
+
+
+# ---- health
+
+def test_redis_gone_and_back(seen, world):
+    _, token = world.user()
+    assert overview(seen)["health"]["redis"]["state"] == "up"
+    seen.stack("stop", "redis")
+    wait_until(lambda: overview(seen)["health"]["redis"]["state"] in ("down", "open"), 5, "bad news")
+    health = overview(seen)["health"]["redis"]
+    assert health["since"].endswith("Z")
+    assert seen.get("/api/user/courses", token).status_code == 200
+    seen.stack("start", "redis")
+    wait_until(lambda: overview(seen)["health"]["redis"]["state"] == "up", 8, "good news")
+    wait_until(lambda: any("Redis is up again" in line["message"]
+                           for line in seen.log_lines("dependency")), 12, "its line")
+    said = [line["message"] for line in seen.log_lines("dependency") if "Redis" in line["message"]]
+    assert 2 <= len(said) <= 4 and "down" in said[0]
+
+
+def test_a_pool_that_is_too_small_shows(seen, world):
+    _, token = world.user()
+    second = seen.second_app(PUPITRE_DB_POOL=1, PUPITRE_WARM_KEYS=0, REDIS_URL=None)
+    lock = seen.db()
+    lock.autocommit = False
+    lock.cursor().execute('lock table "Course" in access exclusive mode')
+    threads = [threading.Thread(target=second.get, args=(f"/api/user/courses?search=p{i}", token))
+               for i in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        wait_until(lambda: second.get(CACHE + "stats", seen.token).status == 200, 2, "an answer")
+        time.sleep(0.3)
+    finally:
+        lock.rollback()
+        lock.close()
+    for t in threads:
+        t.join()
+    pool = second.get(CACHE + "overview", seen.token).json()["data"]["health"]["postgres"]["pool"]
+    assert pool["size"] == 1 and pool["waitSeconds"] > 0.2
+    second.stop()
+
+
+# ---- warming
+
+def test_the_hot_keys_come_back_after_a_clear_and_a_start(seen, world):
+    owner, admin = world.admin()
+    course = world.course(owner)
+    path = f"/api/admin/courses/{course}"
+    for _ in range(20):
+        assert seen.get(path, admin).status_code == 200
+    seen.clear()
+    wait_until(lambda: any(course in k["key"] for k in data(act(seen, "keys", limit=1000))["keys"]),
+               5, "the key to be there unasked")
+    warming = overview(seen)["warming"]
+    assert warming["cause"] == "clear" and warming["done"] >= 1
+    assert "hit" in seen.get(path, admin).headers["Cache-Status"]
+
+    seen.stack("stop", "app")
+    seen.redis().flushall()
+    seen.stack("start", "app")
+    wait_until(lambda: seen.get("/readyz").status_code == 200, 20, "readiness")
+    wait_until(lambda: any(course in k["key"] for k in data(act(seen, "keys", limit=1000))["keys"]),
+               10, "the key to be there unasked")
+    assert overview(seen)["warming"]["cause"] == "start"
+    assert "hit" in seen.get(path, admin).headers["Cache-Status"]
+
+
+def test_warming_on_demand(seen, world):
+    owner, admin = world.admin()
+    course = world.course(owner)
+    path = f"/api/admin/courses/{course}"
+    for _ in range(20):
+        seen.get(path, admin)
+    seen.clear()
+    wait_until(lambda: overview(seen)["warming"]["state"] == "idle", 10, "the end of it")
+    data(act(seen, "invalidate", course=course))
+    before = overview(seen)["warming"]["lastAt"]
+    keys = data(act(seen, "warm", dryRun=1))["keys"]
+    assert keys >= 1 and overview(seen)["warming"]["lastAt"] == before
+    assert data(act(seen, "warm"))["keys"] == keys
+    wait_until(lambda: overview(seen)["warming"]["cause"] == "operator", 3, "the warming")
+    wait_until(lambda: overview(seen)["warming"]["done"] == keys, 10, "its end")
+    assert "hit" in seen.get(path, admin).headers["Cache-Status"]
+
+
+def test_warming_keeps_its_rate_and_can_be_off(seen, world):
+    owner, admin = world.admin()
+    for _ in range(12):
+        path = f"/api/admin/courses/{world.course(owner)}"
+        for _ in range(5):
+            seen.get(path, admin)
+    seen.clear()  # notes them
+    wait_until(lambda: overview(seen)["warming"]["state"] == "idle", 10, "the end of it")
+    slow = seen.second_app(PUPITRE_WARM_RATE=4, REDIS_URL=None)
+    began = time.monotonic()
+
+    def warming():
+        return slow.get(CACHE + "overview", seen.token).json()["data"]["warming"]
+
+    wait_until(lambda: warming()["done"] >= 8, 20, "eight keys")
+    assert warming()["total"] >= 12
+    assert time.monotonic() - began > 1.2
+    slow.stop()
+    off = seen.second_app(PUPITRE_WARM_KEYS=0)
+    r = off.ask("POST", CACHE + "warm", seen.token)
+    assert r.status == 400 and r.json()["success"] is False
+    off.stop()
+
+
+def test_lists_of_what_cannot_be_a_key_do_no_harm(seen):
+    seen.sql("insert into pupitre.hot values ('nonsense', 1000000),"
+             " ('admin:courses:limit:5:page:%%zz', 1000000), ('', 1000000),"
+             " ('user:courses:limit:5', 1000000)")
+    try:
+        total = data(act(seen, "warm"))["keys"]
+        wait_until(lambda: overview(seen)["warming"]["done"] == total, 10, "its end")
+    finally:
+        seen.sql("delete from pupitre.hot where reads = 1000000", settle=False)
+
+
+# ---- life times
+
+def test_life_times_adapt_within_their_bounds(seen, world):
+    owner, admin = world.admin()
+    course = world.course(owner)
+    second = seen.second_app(PUPITRE_ADAPTIVE_TTL=2, PUPITRE_WARM_KEYS=0)
+    path = f"/api/admin/courses/{course}"
+
+    def factor():
+        now = second.get(CACHE + "overview", seen.token).json()["data"]
+        return prefix(now, "admin:course:details")["ttlFactor"]
+
+    assert factor() == 1
+    for i in range(50):
+        second.get(path, admin)
+        second.ask("PATCH", path, admin, body=b'{"name":"Name %d"}' % i)
+    second.get(path, admin)
+    wait_until(lambda: factor() > 1, 15, "a longer life")
+    assert factor() == 1.5
+    ttl = int(second.get(path, admin).head.split("ttl=")[1].split()[0].rstrip(";"))
+    second.ask("PATCH", path, admin, body=b'{"name":"Name"}')
+    second.get(path, admin)
+    ttl = int(second.get(path, admin).head.split("ttl=")[1].split()[0].rstrip(";"))
+    assert 3600 < ttl <= 5400
+    second.stop()

@@ -1,0 +1,384 @@
+/* The page, as an admin uses it.  Each test gets a browser context of its own. */
+import { createRequire } from 'node:module';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+
+const require = createRequire(`${process.cwd()}/.build/page/`);
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const { PORT, ADMIN, STUDENT } = process.env;
+const base = `http://127.0.0.1:${PORT}`;
+const shots = '.build/page/shots';
+const wanted = process.argv.slice(2);
+const tests = [];
+const test = (name, run) => tests.push({ name, run });
+const rest = (ms) => new Promise((done) => setTimeout(done, ms));
+const stack = (...words) => execFileSync('deploy/stack', words, { stdio: ['ignore', 'pipe', 'pipe'], env: process.env }).toString();
+let browser;
+
+/* ---- helpers ---- */
+
+async function ask(path, { token = ADMIN, method = 'GET', body } = {}) {
+	return fetch(base + path, { method, headers: { ...(token ? { Authorization: `Bearer ${token}` } : {}),
+		...(body ? { 'Content-Type': 'application/json' } : {}) }, body: body && JSON.stringify(body) });
+}
+
+const overview = async () => (await (await ask('/api/test/cache?action=overview')).json()).data;
+
+async function until(what, holds, ms = 12000) {
+	const end = Date.now() + ms;
+
+	for (;;) {
+		if (await holds())
+			return;
+		if (Date.now() > end)
+			throw new Error(`in vain: ${what}`);
+		await rest(100);
+	}
+}
+
+async function open(options = {}, token = ADMIN) {
+	const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', ...options });
+	const page = await context.newPage();
+
+	page.faults = [];
+	page.on('pageerror', (e) => page.faults.push(e.message));
+	page.on('console', (m) => { if (m.type() === 'error') page.faults.push(m.text()); });
+	if (token)
+		await context.addCookies([{ name: 'pupitre.session-token', value: token, url: base }]);
+	page.answer = await page.goto(`${base}/admin/cache/`);
+	if (token === ADMIN)
+		await page.locator('#tiles dd').first().waitFor();
+	return page;
+}
+
+/* A strict policy lets no script in from outside, so axe comes by the debugger. */
+async function clean(page, what) {
+	await page.evaluate(axe);
+	const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+	const words = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
+
+	assert.deepEqual(words, [], what);
+}
+
+const shoot = (page, name, fullPage = true) => page.screenshot({ path: `${shots}/${name}.png`, fullPage });
+const finding = (page, name) => page.locator(`[data-finding=${name}]`);
+const tile = (page, name) => page.locator(`[data-tile=${name}] dd`).innerText();
+const number = (text) => Number(text.replace(/[^0-9.]/g, ''));
+
+/* ---- who may see it ---- */
+
+test('an admin sees it, without a fault, and only its own files', async () => {
+	const urls = [];
+	const context = await browser.newContext();
+	const page = await context.newPage();
+	const faults = [];
+
+	page.on('request', (r) => urls.push(r.url()));
+	page.on('console', (m) => { if (m.type() === 'error') faults.push(m.text()); });
+	page.on('pageerror', (e) => faults.push(e.message));
+	await context.addCookies([{ name: 'pupitre.session-token', value: ADMIN, url: base }]);
+	const answer = await page.goto(`${base}/admin/cache/`);
+	await page.locator('#tiles dd').first().waitFor();
+	await rest(2500);
+	assert.equal(answer.status(), 200);
+	assert.match(answer.headers()['content-security-policy'], /default-src 'none'; script-src 'self'; style-src 'self';/);
+	assert.ok(urls.every((u) => u.startsWith(base) || u.startsWith('data:')), urls.join(' '));
+	assert.deepEqual(faults, []);
+});
+
+test('nobody else does, not even a file of it', async () => {
+	for (const [token, status] of [[null, 401], ['nonsense', 401], [STUDENT, 403]]) {
+		for (const path of ['/admin/cache/', '/admin/cache/js/main.js', '/admin/cache/vendor/uPlot.esm.js'])
+			assert.equal((await ask(path, { token })).status, status, path);
+	}
+	assert.equal((await ask('/_pupitre/admin')).status, 404);
+	const page = await open({}, STUDENT);
+	assert.equal(page.answer.status(), 403);
+	await clean(page, 'the page for who is no admin');
+});
+
+test('who is not signed in may do so there', async () => {
+	const page = await open({}, null);
+
+	assert.equal(page.answer.status(), 401);
+	await clean(page, 'the page to sign in');
+	await shoot(page, 'signin');
+	await page.getByLabel(/Email/).fill('admin@example.org');
+	await page.getByLabel(/Password/).fill('wrong-password');
+	await page.getByRole('button').click();
+	await until('a word of refusal', async () => (await page.locator('#word').innerText()).length > 3);
+	await page.getByLabel(/Password/).fill('pupitre-demo');
+	await page.getByRole('button').click();
+	await page.locator('#tiles dd').first().waitFor();
+});
+
+/* ---- numbers ---- */
+
+test('its numbers are those of what was sent', async () => {
+	await ask('/api/test/cache?action=clear', { method: 'POST' });
+	await until('the end of warming', async () => (await overview()).warming.state === 'idle');
+	const page = await open();
+	await rest(2500);
+	for (let i = 0; i < 30; i++) {
+		for (let j = 0; j < 3; j++)
+			assert.equal((await ask(`/api/user/courses?search=page-${i}`, { token: STUDENT })).status, 200);
+	}
+	await until('the rates', async () => {
+		const row = page.locator('#prefixes tbody tr', { has: page.locator('th', { hasText: /^user:courses$/ }) });
+		return await row.count() && number(await row.locator('td').nth(8).innerText()) >= 30;
+	});
+	const row = page.locator('#prefixes tbody tr', { has: page.locator('th', { hasText: /^user:courses$/ }) });
+	const [ratio, hits, , loads] = (await row.locator('td').allInnerTexts()).map(number);
+	assert.ok(Math.abs(ratio - 66.7) <= 0.1, `hit ratio ${ratio}`);
+	assert.ok(Math.abs(hits / loads - 2) <= 0.1, `${hits} hits, ${loads} loads`);
+	const now = await overview();
+	await rest(2500);
+	assert.equal(number(await tile(page, 'tEntries')), now.cache.entries);
+	assert.ok((await page.locator('#hottest tbody tr').count()) > 0);
+	assert.ok((await page.locator('#biggest tbody tr').count()) > 0);
+	assert.deepEqual(page.faults, []);
+});
+
+test('every chart has its table, and its line', async () => {
+	const page = await open();
+
+	await rest(4500);
+	assert.equal(await page.locator('.chart').count(), 5);
+	for (const chart of await page.locator('.chart').all()) {
+		assert.equal(await chart.locator('canvas').count(), 1);
+		assert.match(await chart.locator('.plot').getAttribute('aria-label'), /: .+ /);
+		await chart.locator('summary').click();
+		assert.ok((await chart.locator('tbody tr').count()) >= 1);
+	}
+	await clean(page, 'with all tables open');
+});
+
+/* ---- what a newcomer finds ---- */
+
+test('a hot key that is invalidated all the time is named, with its cause', async () => {
+	const made = await (await ask('/api/admin/courses', { method: 'POST', body: { name: 'Busy course',
+		presentation: 'About it.', image: 'https://images.example.org/a.jpg', state: 'PUBLISHED' } })).json();
+	const id = made.id ?? made.course?.id ?? made.data?.id;
+	const page = await open();
+
+	assert.ok(id, JSON.stringify(made));
+	await rest(2500);
+	let stop = false;
+	const load = (async () => {
+		for (let i = 0; !stop; i++) {
+			await ask(`/api/admin/courses/${id}`);
+			await ask(`/api/admin/courses/${id}`, { method: 'PATCH', body: { name: `Busy course ${i}` } });
+			await rest(150);
+		}
+	})();
+	try {
+		await finding(page, 'churn').first().waitFor({ timeout: 20000 });
+		const text = await finding(page, 'churn').first().innerText();
+		assert.ok(text.includes(id) && text.includes('PATCH /api/admin/courses/:courseId'), text);
+		await clean(page, 'with findings');
+		await shoot(page, 'churn');
+	} finally {
+		stop = true;
+		await load;
+	}
+	assert.match(await page.locator('#invalidations tbody tr').first().innerText(), /route/);
+});
+
+test('a Redis that was stopped is named, and its return is seen', async () => {
+	const page = await open();
+
+	stack('stop', 'redis');
+	try {
+		await finding(page, 'redisDown').waitFor({ timeout: 12000 });
+		assert.match(await finding(page, 'redisDown').innerText(), /Redis cannot be reached since .*\d\d:\d\d/);
+		await shoot(page, 'redis-down', false);
+		assert.equal((await ask('/api/user/courses', { token: STUDENT })).status, 200);
+	} finally {
+		stack('start', 'redis');
+	}
+	await finding(page, 'redisDown').waitFor({ state: 'detached', timeout: 15000 });
+});
+
+test('a pool that is too small is named', async () => {
+	stack('stop', 'app');
+	execFileSync('deploy/stack', ['start', 'app'], { env: { ...process.env, PUPITRE_DB_POOL: '1' } });
+	await until('the app', async () => (await ask('/readyz')).status === 200);
+	const page = await open();
+	let stop = false;
+	let n = 0;
+	const load = Promise.all(Array.from({ length: 12 }, async () => {
+		while (!stop)
+			await ask(`/api/public/lessons?limit=100&search=${'abcdefghij'[n % 10]}&page=${1 + (n++ % 1000)}`, { token: null });
+	}));
+	try {
+		await finding(page, 'pool').waitFor({ timeout: 25000 });
+		assert.match(await finding(page, 'pool').innerText(), /pool of 1 .*PUPITRE_DB_POOL/);
+		await shoot(page, 'pool', false);
+	} finally {
+		stop = true;
+		await load;
+		stack('stop', 'app');
+		stack('start', 'app');
+		await until('the app', async () => (await ask('/readyz')).status === 200);
+	}
+});
+
+/* ---- actions ---- */
+
+async function preview(page, kind, value) {
+	await page.locator('[name=kind]').selectOption(kind);
+	await page.locator('[name=value]').fill(value);
+	await page.locator('[name=value]').press('Enter');
+}
+
+test('an action says what it touches, and is done only when confirmed', async () => {
+	const path = '/api/user/courses?search=action';
+	const hit = async () => (await ask(path, { token: STUDENT })).headers.get('cache-status').includes('hit');
+	const page = await open();
+
+	await hit();
+	assert.ok(await hit());
+	await preview(page, 'pattern', 'user:courses:*search:action*');
+	await page.locator('#sure[open]').waitFor();
+	assert.match(await page.locator('#sure-text').innerText(), /invalidates [\d,]+ entr/);
+	await clean(page, 'the dialog');
+	await shoot(page, 'dialog', false);
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'sure-no');
+	await page.keyboard.press('Escape');
+	assert.ok(await hit());
+	await preview(page, 'pattern', 'user:courses:*search:action*');
+	await page.locator('#sure-yes').click();
+	await until('the result', async () => /Done: [\d,]+/.test(await page.locator('#result').innerText()));
+	assert.ok(!await hit());
+	await preview(page, 'tag', 'no-such-tag-at-all:1');
+	await until('the word', async () => /Nothing matches|Are you sure/.test(await page.locator('#result').innerText() +
+		((await page.locator('#sure[open]').count()) ? 'Are you sure' : '')));
+	if (await page.locator('#sure[open]').count())
+		await page.keyboard.press('Escape');
+	await preview(page, 'course', 'not an id!');
+	await until('the refusal', async () => /did not work: .+id of a course/.test(await page.locator('#result').innerText()));
+});
+
+test('clear and warm', async () => {
+	const page = await open();
+
+	for (let i = 0; i < 5; i++)
+		await ask('/api/user/courses?search=hot', { token: STUDENT });
+	await page.locator('#clear').click();
+	await page.locator('#sure[open]').waitFor();
+	assert.match(await page.locator('#sure-text').innerText(), /drops all [\d,]+ entries/);
+	await page.locator('#sure-yes').click();
+	await until('the result', async () => /cleared/.test(await page.locator('#result').innerText()));
+	await until('the cause', async () => /clear/.test(await page.locator('#invalidations tbody tr').first().innerText()));
+	await page.locator('#warm').click();
+	await page.locator('#sure-yes').click();
+	await until('the result', async () => /begun/.test(await page.locator('#result').innerText()));
+	await until('its end', async () => /operator/.test(await page.locator('#warming').innerText()));
+});
+
+/* ---- for everybody ---- */
+
+test('French and English, dark and light, small screens, each clean', async () => {
+	for (const [name, options] of Object.entries({
+		'light-en': {}, 'dark-en': { colorScheme: 'dark' }, 'light-fr': { locale: 'fr-FR' },
+		'small-dark-fr': { locale: 'fr-FR', colorScheme: 'dark', viewport: { width: 360, height: 740 } } })) {
+		const page = await open(options);
+		await rest(4500);
+		const fr = options.locale === 'fr-FR';
+		assert.equal(await page.evaluate(() => document.documentElement.lang), fr ? 'fr' : 'en');
+		assert.equal(await page.locator('#h-health').innerText(), fr ? 'Santé' : 'Health');
+		const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+		assert.ok(wide <= 0, `${name}: ${wide} pixels too wide`);
+		await clean(page, name);
+		await shoot(page, name);
+		assert.deepEqual(page.faults, []);
+		await page.context().close();
+	}
+});
+
+test('the switches are kept, and every word is there in both languages', async () => {
+	const page = await open();
+
+	await page.locator('#language').selectOption('fr');
+	await page.locator('#theme').selectOption('dark');
+	await page.reload();
+	await page.locator('#tiles dd').first().waitFor();
+	assert.equal(await page.locator('#h-actions').innerText(), 'Actions');
+	assert.equal(await page.locator('#h-keys').innerText(), 'Clés');
+	assert.ok(await page.evaluate(() => document.documentElement.classList.contains('dark')));
+	const missing = await page.evaluate(async () => {
+		const { languages } = await import('./js/words.js');
+		const [a, b] = Object.values(languages).map((l) => Object.keys(l));
+		return [...a.filter((x) => !b.includes(x)), ...b.filter((x) => !a.includes(x))];
+	});
+	assert.deepEqual(missing, []);
+});
+
+test('the keyboard reaches everything', async () => {
+	const page = await open();
+	const seen = new Set();
+
+	await page.keyboard.press('Tab');
+	assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+	for (let i = 0; i < 40; i++) {
+		seen.add(await page.evaluate(() => document.activeElement.id || document.activeElement.name || document.activeElement.tagName));
+		await page.keyboard.press('Tab');
+	}
+	for (const id of ['language', 'theme', 'SUMMARY', 'kind', 'value', 'warm', 'clear'])
+		assert.ok(seen.has(id), `${id} of ${[...seen]}`);
+});
+
+/* ---- when it cannot know ---- */
+
+test('it says that its data is old', async () => {
+	const page = await open();
+
+	await page.route('**/api/test/cache**', (route) => route.abort());
+	await until('the banner', async () => /No answer for \d/.test(await page.locator('#banner').innerText()));
+	await clean(page, 'old');
+	await shoot(page, 'old', false);
+	await page.unroute('**/api/test/cache**');
+	await page.locator('#banner').waitFor({ state: 'hidden', timeout: 10000 });
+});
+
+test('it says that the session has ended, and asks no more', async () => {
+	const token = stack('app', 'session', 'create', '--user', 'admin@example.org').trim();
+	const context = await browser.newContext();
+	const page = await context.newPage();
+	let asked = 0;
+
+	await context.addCookies([{ name: 'pupitre.session-token', value: token, url: base }]);
+	await page.goto(`${base}/admin/cache/`);
+	await page.locator('#tiles dd').first().waitFor();
+	assert.ok((await ask('/api/auth/logout', { token, method: 'POST' })).ok);
+	await until('the banner', async () => /session has ended/.test(await page.locator('#banner').innerText()));
+	page.on('request', () => asked++);
+	await rest(4500);
+	assert.equal(asked, 0);
+	assert.equal(await page.locator('#banner a').getAttribute('href'), '.');
+});
+
+/* ---- all of it ---- */
+
+mkdirSync(shots, { recursive: true });
+browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+	'--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+let passed = 0;
+let failed = 0;
+for (const { name, run } of tests.filter((t) => !wanted.length || wanted.some((w) => t.name.includes(w)))) {
+	try {
+		await run();
+		passed++;
+		console.log(`  ok      ${name}`);
+	} catch (e) {
+		failed++;
+		console.log(`  FAILED  ${name}\n${String(e.stack ?? e).split('\n').slice(0, 12).map((l) => `          ${l}`).join('\n')}`);
+	}
+	for (const c of browser.contexts())
+		await c.close();
+}
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
