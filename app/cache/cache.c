@@ -413,10 +413,12 @@ clear_memory(struct cache *c)
 bool
 cache_clear(struct cache *c, uint64_t id)
 {
+	struct span all = span_of(TAG_ALL);
 	bool confirmed = !c->config.remote || remote_clear(c->config.remote);
 
 	clear_memory(c);
 	metrics_add(c->causes + CAUSE_clear, 1);
+	say_cause(CAUSE_clear, id, &all, 1);
 	if (id && confirmed)
 		atomic_store(place_of(c, id), id);
 	return confirmed;

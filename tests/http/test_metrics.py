@@ -17,7 +17,7 @@ FOLDER = os.path.join(ROOT, "deploy", "prometheus")
 
 @pytest.fixture(scope="module")
 def seen():
-    s = Stack()
+    s = Stack(NGINX_LOG=1)
     try:
         yield s.up()
     finally:
@@ -182,6 +182,34 @@ def test_numbers_are_those_counted_outside(seen, world):
     wait_until(lambda: evaluated() - scripts >= 20, 2, "ten look-ups, ten stores")
     assert moved(scrape(seen), calls, "pupitre_cache_redis_duration_seconds_count",
                  prefix="user:courses") == 10
+
+
+def test_numbers_are_those_of_nginx(seen, world):
+    """What nginx wrote of each request that came through it, line by line."""
+    _, token = world.user()
+    path = os.path.join(os.path.realpath(seen.run), "nginx-access.log")
+    wait_until(lambda: not seen.get("/healthz").close(), 1, "an answer")
+    before, size = scrape(seen), os.path.getsize(path)
+    for i in range(20):
+        seen.get(f"/api/user/courses?search=n-{i % 7}", token)
+        seen.get("/api/user/courses" if i % 3 else "/api/nothing", token if i % 2 else None)
+        seen.ask("PUT", "/api/user/courses/none/enrolment", token)
+    r = seen.ask("PATCH", "/api/admin/courses/none", token, json={"name": "No admin"})
+    wait_until(lambda: r.headers["X-Request-Id"] in open(path).read(), 2, "the last line")
+    after = scrape(seen)
+    with open(path) as f:
+        f.seek(size)
+        lines = [line.split() for line in f if " /api/" in line]
+    assert len(lines) == 61
+    for status in {line[2] for line in lines}:
+        by_nginx = sum(line[2] == status for line in lines)
+        routes = {dict(of)["route"] for of in after["pupitre_requests_total"]} - {
+            "/metrics", "/healthz", "/readyz", "/api/test/cache"}
+        by_us = sum(moved(after, before, "pupitre_requests_total", route=route, status=status)
+                    for route in routes)
+        assert by_us == by_nginx, status
+    logged = {line["id"] for line in seen.log_lines("request")}
+    assert {line[1] for line in lines} <= logged
 
 
 def test_counters_never_go_back(seen, world):
