@@ -180,4 +180,16 @@ struct remote_stats {
 
 void remote_read_stats(struct remote *r, struct remote_stats *out);
 
+/* What Redis says of itself (INFO), whoever else uses it. */
+struct remote_server {
+	uint64_t used_bytes;
+	uint64_t max_bytes; /* 0: no bound */
+	uint64_t evicted_keys; /* since it started, to make room */
+	char policy[32]; /* what it does when it is full; empty: it does not say */
+	char version[32];
+};
+
+/* False, with *OUT empty: no answer.  Three round trips. */
+bool remote_read_server(struct remote *r, struct remote_server *out);
+
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "cache/remote_pool.h"
 
 #define CLEAR_MS 5000
@@ -235,4 +236,74 @@ remote_read_stats(struct remote *r, struct remote_stats *out)
 	out->failures = atomic_load(&r->failures);
 	out->epochs = atomic_load(&r->epochs);
 	out->last_us = atomic_load(&r->last_us);
+}
+
+/* ---- the server ---- */
+
+/* The value behind "\nNAME:" of an answer of INFO; empty: it does not say. */
+static struct span
+field_of(struct span info, const char *name)
+{
+	size_t len = strlen(name);
+
+	while (info.len) {
+		const char *end = memchr(info.at, '\n', info.len);
+		size_t line = end ? (size_t)(end - info.at) : info.len;
+
+		if (line > len && memcmp(info.at, name, len) == 0 && info.at[len] == ':') {
+			size_t until = info.at[line - 1] == '\r' ? line - 1 : line;
+
+			return span_make(info.at + len + 1, until - len - 1);
+		}
+		info = span_skip(info, end ? line + 1 : line);
+	}
+	return span_make("", 0);
+}
+
+static uint64_t
+number_of(struct span info, const char *name)
+{
+	int64_t n;
+
+	return text_number(field_of(info, name), &n) && n > 0 ? (uint64_t)n : 0;
+}
+
+static void
+copy_field(char *to, size_t room, struct span info, const char *name)
+{
+	snprintf(to, room, "%.*s", SPAN_ARG(field_of(info, name)));
+}
+
+static struct reply
+ask_info(struct remote *r, const char *section)
+{
+	struct span words[2] = { SPAN("INFO"), span_of(section) };
+
+	return remote_command(r, words, 2, r->config.deadline_ms);
+}
+
+bool
+remote_read_server(struct remote *r, struct remote_server *out)
+{
+	struct reply memory = ask_info(r, "memory");
+	struct reply stats = { 0 };
+	struct reply server = { 0 };
+	bool fine = memory.type == REPLY_TEXT;
+
+	memset(out, 0, sizeof(*out));
+	if (fine) {
+		out->used_bytes = number_of(memory.text, "used_memory");
+		out->max_bytes = number_of(memory.text, "maxmemory");
+		copy_field(out->policy, sizeof(out->policy), memory.text, "maxmemory_policy");
+		stats = ask_info(r, "stats");
+		server = ask_info(r, "server");
+	}
+	if (stats.type == REPLY_TEXT)
+		out->evicted_keys = number_of(stats.text, "evicted_keys");
+	if (server.type == REPLY_TEXT)
+		copy_field(out->version, sizeof(out->version), server.text, "redis_version");
+	reply_free(&memory);
+	reply_free(&stats);
+	reply_free(&server);
+	return fine;
 }

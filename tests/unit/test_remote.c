@@ -584,6 +584,26 @@ a_put_that_was_sent_is_judged_by_redis(void **state)
 	    remote_put_end(remote, span_of("k"), &token, &value, true, &sent), REMOTE_REFUSED);
 }
 
+static void
+the_server_says_what_it_does_when_it_is_full(void **state)
+{
+	struct remote_server server;
+	struct remote *nobody = open_url("redis://127.0.0.1:1");
+
+	(void)state;
+	redis_cli("config set maxmemory 123456789");
+	redis_cli("config set maxmemory-policy volatile-lfu");
+	assert_true(remote_read_server(remote, &server));
+	redis_cli("config set maxmemory 0");
+	assert_int_equal(server.max_bytes, 123456789);
+	assert_string_equal(server.policy, "volatile-lfu");
+	assert_true(server.used_bytes > 100000);
+	assert_true(server.version[0] >= '1' && server.version[0] <= '9');
+	assert_false(remote_read_server(nobody, &server));
+	assert_int_equal(server.used_bytes, 0);
+	remote_close(nobody);
+}
+
 int
 main(void)
 {
@@ -611,6 +631,7 @@ main(void)
 		T(what_is_dropped_answers_nobody_else),
 		T(nothing_is_sent_before_what_is_owed),
 		T(a_put_that_was_sent_is_judged_by_redis),
+		T(the_server_says_what_it_does_when_it_is_full),
 		cmocka_unit_test(addresses_are_read),
 		cmocka_unit_test(the_breaker_opens_probes_and_closes),
 	};
