@@ -17,12 +17,9 @@
  * the hand comes by: whoever found it is about to load it again, and what is
  * asked for again after a write should not have to begin as a newcomer.
  */
-#include "cache/memory.h"
+#include "cache/memory_inner.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-
-#include "base/hash.h"
 
 /* The table is made for entries of this size: to double it when there are more
  * holds everybody up for milliseconds. */
@@ -36,26 +33,6 @@
 
 /* One part in so many is young. */
 #define YOUNG 4
-
-/* The lock is alone in its cache line: every look-up writes there, and what is
- * read next would go with it to the other cores. */
-struct shard {
-	pthread_rwlock_t lock;
-	struct entry **buckets __attribute__((aligned(64)));
-	size_t bucket_count;
-	struct entry *newest;
-	struct entry *oldest;
-	struct entry *hand;
-	size_t ahead; /* entries newer than what the hand is at */
-	struct memory_stats stats;
-	struct memory_use use[MEMORY_POLICIES];
-} __attribute__((aligned(64)));
-
-struct memory {
-	struct tag_table *tags;
-	size_t shard_count;
-	struct shard *shards;
-};
 
 /* Whoever stores goes before readers that come later: by default they could keep
  * him out for ever. */
@@ -125,25 +102,12 @@ memory_free(struct memory *m)
 	free(m);
 }
 
-/* The low bits choose the bucket, the high ones the shard. */
-static struct shard *
-shard_of(struct memory *m, uint64_t hash)
-{
-	return &m->shards[(hash >> 48) & (m->shard_count - 1)];
-}
-
 size_t
 memory_cost(const struct entry *e)
 {
 	size_t word = sizeof(size_t);
 
 	return (entry_bytes(e) + word + 2 * word - 1) / (2 * word) * (2 * word);
-}
-
-static size_t
-table_bytes(const struct shard *s)
-{
-	return s->bucket_count * sizeof(s->buckets[0]);
 }
 
 static struct memory_use *
@@ -168,16 +132,6 @@ count_out(struct shard *s, const struct entry *e)
 	s->stats.bytes -= memory_cost(e);
 	use_of(s, e)->entries--;
 	use_of(s, e)->bytes -= memory_cost(e);
-}
-
-static struct entry **
-place_of(struct shard *s, uint64_t hash, struct span key)
-{
-	struct entry **at = &s->buckets[hash & (s->bucket_count - 1)];
-
-	while (*at && ((*at)->hash != hash || !span_equal(entry_key(*at), key)))
-		at = &(*at)->chain;
-	return at;
 }
 
 static void
@@ -215,12 +169,6 @@ take_out(struct shard *s, struct entry **place)
 	list_remove(s, e);
 	count_out(s, e);
 	return e;
-}
-
-static bool
-is_good(struct memory *m, const struct entry *e)
-{
-	return tags_good(m->tags, e->slots, e->slot_count, e->loaded);
 }
 
 static struct entry *
@@ -404,21 +352,18 @@ memory_put(struct memory *m, struct entry *e)
 	return true;
 }
 
+/* The oldest of a list that nobody but the caller knows any more. */
 static struct entry *
 empty(struct shard *s)
 {
-	struct entry *all = NULL;
+	struct entry *oldest = s->oldest;
 
-	for (struct entry *e = s->oldest; e; e = e->newer) {
-		e->chain = all;
-		all = e;
-	}
-	memset(s->buckets, 0, s->bucket_count * sizeof(s->buckets[0]));
+	memset(s->buckets, 0, table_bytes(s));
 	s->newest = s->oldest = s->hand = NULL;
 	s->stats.entries = s->stats.bytes = 0;
 	for (int i = 0; i < MEMORY_POLICIES; i++)
 		s->use[i].entries = s->use[i].bytes = 0;
-	return all;
+	return oldest;
 }
 
 void
@@ -426,95 +371,16 @@ memory_clear(struct memory *m)
 {
 	for (size_t i = 0; i < m->shard_count; i++) {
 		struct shard *s = &m->shards[i];
-		struct entry *all;
+		struct entry *e;
 
 		pthread_rwlock_wrlock(&s->lock);
-		all = empty(s);
+		e = empty(s);
 		pthread_rwlock_unlock(&s->lock);
-		release_all(all);
-	}
-}
+		while (e) {
+			struct entry *newer = e->newer;
 
-void
-memory_read_stats(struct memory *m, struct memory_stats *out)
-{
-	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i < m->shard_count; i++) {
-		struct shard *s = &m->shards[i];
-
-		pthread_rwlock_rdlock(&s->lock);
-		out->entries += s->stats.entries;
-		out->bytes += s->stats.bytes;
-		out->cap_bytes += s->stats.cap_bytes;
-		out->table_bytes += table_bytes(s);
-		out->evictions += s->stats.evictions;
-		out->expiries += s->stats.expiries;
-		out->dropped += s->stats.dropped;
-		pthread_rwlock_unlock(&s->lock);
-	}
-}
-
-void
-memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES])
-{
-	memset(out, 0, MEMORY_POLICIES * sizeof(out[0]));
-	for (size_t i = 0; i < m->shard_count; i++) {
-		struct shard *s = &m->shards[i];
-
-		pthread_rwlock_rdlock(&s->lock);
-		for (int j = 0; j < MEMORY_POLICIES; j++) {
-			out[j].entries += s->use[j].entries;
-			out[j].bytes += s->use[j].bytes;
-			out[j].evictions += s->use[j].evictions;
-			out[j].expiries += s->use[j].expiries;
-			out[j].dropped += s->use[j].dropped;
+			entry_release(e);
+			e = newer;
 		}
-		pthread_rwlock_unlock(&s->lock);
 	}
-}
-
-void
-memory_walk(
-    struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx)
-{
-	for (size_t i = 0; i < m->shard_count; i++) {
-		struct shard *s = &m->shards[i];
-
-		pthread_rwlock_rdlock(&s->lock);
-		for (struct entry *e = s->newest; e; e = e->older) {
-			if (now_ms < e->expires_ms && is_good(m, e))
-				see(ctx, e);
-		}
-		pthread_rwlock_unlock(&s->lock);
-	}
-}
-
-void
-memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e), void *ctx)
-{
-	for (size_t i = 0; i < m->shard_count; i++) {
-		struct shard *s = &m->shards[i];
-
-		pthread_rwlock_rdlock(&s->lock);
-		for (struct entry *e = s->newest; e; e = e->older)
-			see(ctx, e);
-		pthread_rwlock_unlock(&s->lock);
-	}
-}
-
-struct entry *
-memory_find(struct memory *m, struct span key, int64_t now_ms)
-{
-	uint64_t hash = hash_table(key);
-	struct shard *s = shard_of(m, hash);
-	struct entry *e;
-
-	pthread_rwlock_rdlock(&s->lock);
-	e = *place_of(s, hash, key);
-	if (e && (now_ms >= e->expires_ms || !is_good(m, e)))
-		e = NULL;
-	if (e)
-		entry_hold(e);
-	pthread_rwlock_unlock(&s->lock);
-	return e;
 }

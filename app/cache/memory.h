@@ -61,8 +61,9 @@ struct memory_use {
 };
 
 void memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES]);
-/* Call SEE for every entry that could be given now, one shard's lock held:
- * SEE must be short and must not call back. */
+/* Call SEE for every entry that could be given now.  A shard's lock is held for
+ * some hundreds at a time: SEE must be short and must not call back.  What is
+ * there all the while is seen once; what comes or goes meanwhile, perhaps. */
 void memory_walk(
     struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx);
 /* For every entry that there is, even if it may not be given any more. */

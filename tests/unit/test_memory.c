@@ -378,6 +378,74 @@ one_eviction_looks_at_some_entries_only(void **state)
 	memory_free(m);
 }
 
+struct growth {
+	struct memory *m;
+	_Atomic bool walked;
+	_Atomic int stored;
+	int stored_at_once; /* while one walk went on */
+	uint8_t seen[20000];
+};
+
+/* New entries, so that the table grows while it is walked through. */
+static void *
+grow_on(void *ctx)
+{
+	struct growth *g = ctx;
+	char key[16];
+
+	while (!atomic_load(&g->walked) && atomic_load(&g->stored) < 60000) {
+		snprintf(key, sizeof(key), "new-%d", atomic_load(&g->stored));
+		assert_true(put(g->m, key, 10, "course:1"));
+		atomic_fetch_add(&g->stored, 1);
+	}
+	return NULL;
+}
+
+static void
+count_old(void *ctx, const struct entry *e)
+{
+	struct growth *g = ctx;
+	struct span key = entry_key(e);
+
+	if (key.at[0] == 'k')
+		g->seen[strtol(key.at + 1, NULL, 10)]++;
+}
+
+static void
+a_walk_sees_each_once_and_lets_others_store(void **state)
+{
+	struct growth *g = calloc(1, sizeof(*g));
+	pthread_t thread;
+	char key[16];
+
+	(void)state;
+	/* A shard for entries of a kilobyte: those of fewer bytes make it grow. */
+	g->m = memory_new(24 << 20, 1, &tags);
+	for (int i = 0; i < 20000; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		assert_true(put(g->m, key, 10, "course:1"));
+	}
+	pthread_create(&thread, NULL, grow_on, g);
+	while (atomic_load(&g->stored) == 0)
+		;
+	for (int walks = 0; walks < 20; walks++) {
+		int before = atomic_load(&g->stored);
+
+		memset(g->seen, 0, sizeof(g->seen));
+		memory_walk(g->m, 0, count_old, g);
+		if (atomic_load(&g->stored) - before > g->stored_at_once)
+			g->stored_at_once = atomic_load(&g->stored) - before;
+		for (int i = 0; i < 20000; i++)
+			assert_int_equal(g->seen[i], 1);
+	}
+	atomic_store(&g->walked, true);
+	pthread_join(thread, NULL);
+	/* A walk of 20,000 in one piece lets one store at most. */
+	assert_true(g->stored_at_once > 5);
+	memory_free(g->m);
+	free(g);
+}
+
 static void
 a_small_cache_is_not_cut_into_shards(void **state)
 {
@@ -529,6 +597,7 @@ main(void)
 		cmocka_unit_test(what_is_stored_anew_after_a_write_is_no_newcomer),
 		cmocka_unit_test(one_eviction_looks_at_some_entries_only),
 		cmocka_unit_test(a_small_cache_is_not_cut_into_shards),
+		cmocka_unit_test(a_walk_sees_each_once_and_lets_others_store),
 		cmocka_unit_test(threads_share_it),
 		cmocka_unit_test(threads_get_what_is_their_own),
 	};

@@ -1,0 +1,134 @@
+/*
+ * Looking at what memory holds, for statistics and for operators: nothing here
+ * changes an entry or the order of eviction.
+ */
+#include "cache/memory_inner.h"
+
+/* Entries and buckets that are seen while a shard's lock is held. */
+#define PIECE 256
+
+/* ---- sums ---- */
+
+void
+memory_read_stats(struct memory *m, struct memory_stats *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < m->shard_count; i++) {
+		struct shard *s = &m->shards[i];
+
+		pthread_rwlock_rdlock(&s->lock);
+		out->entries += s->stats.entries;
+		out->bytes += s->stats.bytes;
+		out->cap_bytes += s->stats.cap_bytes;
+		out->table_bytes += table_bytes(s);
+		out->evictions += s->stats.evictions;
+		out->expiries += s->stats.expiries;
+		out->dropped += s->stats.dropped;
+		pthread_rwlock_unlock(&s->lock);
+	}
+}
+
+void
+memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES])
+{
+	memset(out, 0, MEMORY_POLICIES * sizeof(out[0]));
+	for (size_t i = 0; i < m->shard_count; i++) {
+		struct shard *s = &m->shards[i];
+
+		pthread_rwlock_rdlock(&s->lock);
+		for (int j = 0; j < MEMORY_POLICIES; j++) {
+			out[j].entries += s->use[j].entries;
+			out[j].bytes += s->use[j].bytes;
+			out[j].evictions += s->use[j].evictions;
+			out[j].expiries += s->use[j].expiries;
+			out[j].dropped += s->use[j].dropped;
+		}
+		pthread_rwlock_unlock(&s->lock);
+	}
+}
+
+/* ---- every entry ---- */
+
+struct walk {
+	bool all;
+	int64_t now_ms;
+	void (*see)(void *ctx, const struct entry *e);
+	void *ctx;
+};
+
+/* What was the bucket AT when there were COUNT: the table only ever doubles, so
+ * its entries are in every COUNTth bucket from there on.  How many were seen. */
+static size_t
+see_bucket(struct memory *m, struct shard *s, size_t at, size_t count, const struct walk *w)
+{
+	size_t seen = 0;
+
+	for (; at < s->bucket_count; at += count) {
+		for (struct entry *e = s->buckets[at]; e; e = e->chain) {
+			seen++;
+			if (w->all || (w->now_ms < e->expires_ms && is_good(m, e)))
+				w->see(w->ctx, e);
+		}
+	}
+	return seen;
+}
+
+/* By pieces: who wants to store waits for one, not for all of it, and so do the
+ * hits behind him. */
+static void
+walk_shard(struct memory *m, struct shard *s, const struct walk *w)
+{
+	size_t at = 0;
+	size_t count;
+
+	pthread_rwlock_rdlock(&s->lock);
+	count = s->bucket_count;
+	pthread_rwlock_unlock(&s->lock);
+	while (at < count) {
+		size_t work = 0;
+
+		pthread_rwlock_rdlock(&s->lock);
+		for (; at < count && work < PIECE; at++)
+			work += 1 + see_bucket(m, s, at, count, w);
+		pthread_rwlock_unlock(&s->lock);
+	}
+}
+
+static void
+walk(struct memory *m, const struct walk *w)
+{
+	for (size_t i = 0; i < m->shard_count; i++)
+		walk_shard(m, &m->shards[i], w);
+}
+
+void
+memory_walk(
+    struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx)
+{
+	walk(m, &(struct walk){ false, now_ms, see, ctx });
+}
+
+void
+memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e), void *ctx)
+{
+	walk(m, &(struct walk){ true, 0, see, ctx });
+}
+
+/* ---- one ---- */
+
+struct entry *
+memory_find(struct memory *m, struct span key, int64_t now_ms)
+{
+	uint64_t hash = hash_table(key);
+	struct shard *s = shard_of(m, hash);
+	struct entry *e;
+
+	pthread_rwlock_rdlock(&s->lock);
+	e = *place_of(s, hash, key);
+	if (e && (now_ms >= e->expires_ms || !is_good(m, e)))
+		e = NULL;
+	if (e)
+		entry_hold(e);
+	pthread_rwlock_unlock(&s->lock);
+	return e;
+}
