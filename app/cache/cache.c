@@ -248,7 +248,7 @@ count_forwarded(struct cache *c, const struct question *q)
 {
 	CACHE_COUNT(c, q->policy, forwarded);
 	if (c->shadow)
-		shadow_use(c->shadow, hash_table(q->key), c->config.now_ms());
+		shadow_miss(c->shadow, hash_table(q->key), c->config.now_ms());
 }
 
 enum cache_answer
@@ -536,17 +536,20 @@ cache_read_times(
 	metrics_add_histogram(cache_cells(c, policy) + TIME_LOAD, load);
 }
 
+/* In strict mode every use is forwarded, and may then be a hit of memory. */
 void
 cache_run_shadow(struct cache *c)
 {
+	uint64_t hits = 0;
 	uint64_t uses = 0;
 
 	if (!c->shadow)
 		return;
-	for (int i = 0; i < c->config.policy_count; i++)
-		uses += metrics_sum(cache_cells(c, i) + COUNT_memory_hits) +
-		    metrics_sum(cache_cells(c, i) + COUNT_forwarded);
-	shadow_run(c->shadow, uses);
+	for (int i = 0; i < c->config.policy_count; i++) {
+		hits += metrics_sum(cache_cells(c, i) + COUNT_memory_hits);
+		uses += metrics_sum(cache_cells(c, i) + COUNT_forwarded);
+	}
+	shadow_run(c->shadow, c->config.strict ? uses : uses + hits, hits);
 }
 
 bool
