@@ -241,7 +241,7 @@ control_get(struct call *c)
 /* Told by the outbox, every other instance does the same.  *id is the
  * transaction that says so, 0 if the database cannot be reached. */
 enum status
-control_tell(struct call *c, struct span lines, uint64_t *id)
+control_tell(struct call *c, enum cache_cause cause, struct span lines, uint64_t *id)
 {
 	struct row row = { 0 };
 	struct row mine = { 0 };
@@ -257,6 +257,7 @@ control_tell(struct call *c, struct span lines, uint64_t *id)
 		st = tx_run(tx, SQL(outbox_mine), NULL, 0, &mine);
 	if (st == OK && text_number(mine.body, &number))
 		*id = (uint64_t)number;
+	cache_expect(c->app->cache, cause, *id);
 	row_free(&row);
 	row_free(&mine);
 	if (st == OK)

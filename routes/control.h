@@ -32,7 +32,7 @@ enum status control_clear_preview(struct call *c);
 
 /* Tell every instance, by the outbox, what TAGS (a line each) are to be raised.
  * *id is the transaction that says so; cache_raise_for() is for the caller. */
-enum status control_tell(struct call *c, struct span tags, uint64_t *id);
+enum status control_tell(struct call *c, enum cache_cause cause, struct span tags, uint64_t *id);
 
 /* The envelope up to the members of data, and its end; the answer is the
  * request's then. */

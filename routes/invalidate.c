@@ -190,7 +190,7 @@ raise_lines(struct call *c, struct span lines)
 {
 	struct span *tags = arena_alloc(&c->rq->arena, RAISED_MAX * sizeof(*tags));
 	uint64_t id;
-	enum status st = tags ? control_tell(c, lines, &id) : BUSY;
+	enum status st = tags ? control_tell(c, CAUSE_operator, lines, &id) : BUSY;
 
 	if (st != OK)
 		return st;

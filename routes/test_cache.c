@@ -346,7 +346,7 @@ clear(struct call *c)
 	if (!control_may_act(c))
 		return FORBIDDEN;
 	tend_note(c->app->tend);
-	told = control_tell(c, span_of(TAG_ALL), &id);
+	told = control_tell(c, CAUSE_clear, span_of(TAG_ALL), &id);
 	if (!cache_clear(c->app->cache, told == OK ? id : 0)) {
 		respond_problem(c->rq, UNAVAILABLE,
 		    "Memory is cleared; Redis could not be reached, and what it holds will not be used.");

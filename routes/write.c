@@ -128,6 +128,7 @@ commit(struct call *c, struct tx *tx, enum status st, const struct mine *mine)
 		return NOT_SHARED;
 	}
 	c->rq->redis_us += clock_us() - began;
+	cache_expect(c->app->cache, CAUSE_route, id);
 	committed = tx_commit(tx);
 	if (committed == UNKNOWN_OUTCOME)
 		committed = look_up(c, mine);

@@ -1,11 +1,11 @@
 /*
  * The one place where the rule of design section 4 is applied from end to end,
- * together with fly.c:
+ * together with fly.c (the flight) and raise.c (what others change):
  *
  *   - the number is read before the load begins (fly.c),
  *   - an entry is stored only if none of its tags was raised since, and
  *     given only while that holds (memory.c),
- *   - a raise goes to Redis first and to memory second,
+ *   - a raise goes to Redis first and to memory second (raise.c),
  *   - who asked after a raise is never answered from a load that began
  *     before it (fly.c),
  *   - nothing is given as fresh when too long nothing was heard of what
@@ -24,11 +24,7 @@
 
 #define SHARDS 16
 #define DEFAULT_TTL_MS 300000
-/* More slots than this in one raise are everything. */
-#define RAISE_SLOTS 4096
 #define REFRESH_EVERY_MS 1000
-#define PENDING_AT_ONCE 16
-#define RECALL_TRIES 3 /* without it everything in Redis is thrown away */
 
 /* The models may use what the entries may, not their table. */
 static bool
@@ -280,242 +276,6 @@ cache_ask(struct cache *c, const struct question *q, struct waiter *w, struct en
 	return ASK_WAIT;
 }
 
-/* ---- invalidation ---- */
-
-static int
-by_number(const void *a, const void *b)
-{
-	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
-}
-
-/* The distinct slots of TAGS, into SLOTS; one for everything if they are too
- * many.  *clears: everything is among them. */
-static size_t
-slots_of(const struct span *tags, size_t count, uint16_t slots[RAISE_SLOTS], bool *clears)
-{
-	size_t kept = 0;
-
-	*clears = count > RAISE_SLOTS;
-	if (*clears) {
-		slots[0] = tag_slot(span_of(TAG_ALL));
-		return 1;
-	}
-	for (size_t i = 0; i < count; i++) {
-		slots[i] = tag_slot(tags[i]);
-		*clears |= span_is(tags[i], TAG_ALL);
-	}
-	qsort(slots, count, sizeof(slots[0]), by_number);
-	for (size_t i = 0; i < count; i++) {
-		if (kept == 0 || slots[kept - 1] != slots[i])
-			slots[kept++] = slots[i];
-	}
-	return kept;
-}
-
-static bool
-raise_remote(struct cache *c, uint64_t id, const uint16_t *slots, size_t count)
-{
-	bool confirmed = true;
-
-	if (count > TAG_MAX)
-		id = 0; /* in several calls: none of them is all of it */
-	for (size_t i = 0; c->config.remote && i < count; i += TAG_MAX) {
-		size_t some = count - i < TAG_MAX ? count - i : TAG_MAX;
-
-		confirmed &= remote_raise(c->config.remote, id, slots + i, some);
-	}
-	return confirmed;
-}
-
-static _Atomic uint64_t *
-place_of(struct cache *c, uint64_t id)
-{
-	return &c->raised_ids[id % RAISED_IDS];
-}
-
-static void
-say_cause(enum cache_cause cause, uint64_t id, const struct span *tags, size_t count)
-{
-	static const char *const words[] = {
-#define X(name) #name,
-		CACHE_CAUSES(X)
-#undef X
-	};
-
-	if (log_wants(LOG_DEBUG))
-		log_event(LOG_DEBUG, "invalidation", "by %s, transaction %llu, %zu tags: %.*s%s",
-		    words[cause], (unsigned long long)id, count, SPAN_ARG(tags[0]),
-		    count > 1 ? ", ..." : "");
-}
-
-bool
-cache_raise(struct cache *c, uint64_t id, const struct span *tags, size_t count)
-{
-	return cache_raise_for(c, CAUSE_route, id, tags, count);
-}
-
-bool
-cache_raise_for(
-    struct cache *c, enum cache_cause cause, uint64_t id, const struct span *tags, size_t count)
-{
-	uint16_t slots[RAISE_SLOTS];
-	bool clears;
-	bool confirmed;
-	size_t n;
-
-	if (count == 0 || (id && atomic_load(place_of(c, id)) == id))
-		return true;
-	n = slots_of(tags, count, slots, &clears);
-	confirmed = raise_remote(c, id, slots, n);
-	tags_raise(c->tags, slots, n);
-	if (clears)
-		memory_clear(c->memory);
-	atomic_fetch_add(&c->raises, 1);
-	metrics_add(c->causes + cause, 1);
-	say_cause(cause, id, tags, count);
-	if (id && confirmed)
-		atomic_store(place_of(c, id), id);
-	return confirmed;
-}
-
-uint64_t
-cache_raises_by(struct cache *c, enum cache_cause cause)
-{
-	return metrics_sum(c->causes + cause);
-}
-
-bool
-cache_pend(struct cache *c, uint64_t id, const struct span *tags, size_t count)
-{
-	uint16_t slots[RAISE_SLOTS];
-	bool clears;
-	size_t n;
-
-	if (count == 0)
-		return true;
-	n = slots_of(tags, count, slots, &clears);
-	if (n > TAG_MAX) {
-		slots[0] = tag_slot(span_of(TAG_ALL));
-		n = 1;
-	}
-	return remote_pend(c->config.remote, id, slots, n);
-}
-
-static void
-clear_memory(struct cache *c)
-{
-	uint16_t all = tag_slot(span_of(TAG_ALL));
-
-	tags_raise(c->tags, &all, 1);
-	memory_clear(c->memory);
-}
-
-bool
-cache_clear(struct cache *c, uint64_t id)
-{
-	struct span all = span_of(TAG_ALL);
-	bool confirmed = !c->config.remote || remote_clear(c->config.remote);
-
-	clear_memory(c);
-	metrics_add(c->causes + CAUSE_clear, 1);
-	say_cause(CAUSE_clear, id, &all, 1);
-	if (id && confirmed)
-		atomic_store(place_of(c, id), id);
-	return confirmed;
-}
-
-/* ---- who listens ---- */
-
-void
-cache_recall(struct cache *c, char text[REMOTE_BOOKMARK_BYTES])
-{
-	bool answered = false;
-
-	text[0] = '\0';
-	for (int i = 0; c->config.remote && i < RECALL_TRIES && !answered; i++)
-		answered = remote_recall(c->config.remote, text);
-}
-
-void
-cache_heard(struct cache *c, int64_t at_ms, const char *text)
-{
-	pthread_mutex_lock(&c->lock);
-	if (strlen(text) < sizeof(c->bookmark))
-		memcpy(c->bookmark, text, strlen(text) + 1);
-	pthread_mutex_unlock(&c->lock);
-	atomic_store(&c->heard_at_ms, at_ms);
-}
-
-void
-cache_lost(struct cache *c)
-{
-	if (c->config.remote)
-		remote_distrust(c->config.remote);
-	clear_memory(c);
-	atomic_fetch_add(&c->lost, 1);
-}
-
-void
-cache_down(struct cache *c, bool down)
-{
-	atomic_store(&c->down, down);
-}
-
-/* For the next who starts; each time, because Redis may have forgotten it. */
-static void
-note_place(struct cache *c)
-{
-	char text[REMOTE_BOOKMARK_BYTES];
-
-	pthread_mutex_lock(&c->lock);
-	memcpy(text, c->bookmark, sizeof(text));
-	pthread_mutex_unlock(&c->lock);
-	if (*text)
-		remote_note(c->config.remote, text);
-}
-
-/* In memory as well: the raise of who died may never come by another way. */
-static void
-end_pending(struct cache *c, const struct remote_pending *p)
-{
-	log_event(LOG_INFO, "pending", "raised for a transaction that was left behind");
-	(void)remote_raise(c->config.remote, p->id, p->slots, p->slot_count);
-	tags_raise(c->tags, p->slots, p->slot_count);
-}
-
-void
-cache_settle(struct cache *c, int64_t age_ms, bool (*runs)(void *ctx, uint64_t id), void *ctx)
-{
-	struct remote_pending found[PENDING_AT_ONCE];
-	size_t count;
-
-	if (!c->config.remote)
-		return;
-	remote_settle(c->config.remote);
-	note_place(c);
-	if (!c->config.strict)
-		return;
-	count = remote_pending(c->config.remote, found, PENDING_AT_ONCE);
-	for (size_t i = 0; i < count; i++) {
-		if (found[i].age_ms > age_ms && !runs(ctx, found[i].id))
-			end_pending(c, &found[i]);
-	}
-}
-
-void
-cache_read_state(struct cache *c, struct cache_state *out)
-{
-	int64_t at = atomic_load(&c->heard_at_ms);
-
-	out->trusted = cache_trusts(c);
-	out->down = atomic_load(&c->down);
-	out->silent_ms = at ? c->config.now_ms() - at : -1;
-	out->lost = atomic_load(&c->lost);
-	pthread_mutex_lock(&c->lock);
-	memcpy(out->bookmark, c->bookmark, sizeof(out->bookmark));
-	pthread_mutex_unlock(&c->lock);
-}
-
 /* ---- statistics ---- */
 
 void
@@ -569,7 +329,17 @@ cache_flights(struct cache *c)
 uint64_t
 cache_raises(struct cache *c)
 {
-	return atomic_load(&c->raises);
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < CACHE_CAUSE_COUNT; i++)
+		all += metrics_sum(c->causes + i);
+	return all;
+}
+
+uint64_t
+cache_raises_by(struct cache *c, enum cache_cause cause)
+{
+	return metrics_sum(c->causes + cause);
 }
 
 struct memory *

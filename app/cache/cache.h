@@ -169,7 +169,9 @@ enum cache_cause {
 #undef X
 	    CACHE_CAUSE_COUNT
 };
-/* cache_raise() is the first's. */
+/* The transaction ID is about to commit: whoever raises it first, it is CAUSE's. */
+void cache_expect(struct cache *c, enum cache_cause cause, uint64_t id);
+/* cache_raise() is the first's.  Each ID is counted once. */
 bool cache_raise_for(
     struct cache *c, enum cache_cause cause, uint64_t id, const struct span *tags, size_t count);
 uint64_t cache_raises_by(struct cache *c, enum cache_cause cause);

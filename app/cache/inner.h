@@ -1,5 +1,6 @@
 /*
- * What cache.c (asking, raising, listening) and fly.c (the flight) share.
+ * What cache.c (asking), fly.c (the flight) and raise.c (raising, listening)
+ * share.
  */
 #ifndef CACHE_INNER_H
 #define CACHE_INNER_H
@@ -11,7 +12,7 @@
 #include "cache/flight.h"
 #include "cache/rule.h"
 
-/* Transactions that were raised of late, each at its number modulo this. */
+/* Transactions of late that something is known of. */
 #define RAISED_IDS 4096
 
 /* The cells of one policy, see base/metrics.h. */
@@ -41,11 +42,13 @@ struct cache {
 	_Atomic uint32_t stretch[CACHE_MAX_POLICIES]; /* in percent; 0: 100 */
 	_Atomic int64_t grace_ms;
 	_Atomic int64_t stale_ms;
-	_Atomic uint64_t raises;
 	_Atomic int64_t heard_at_ms; /* 0: never */
 	_Atomic bool down;
 	_Atomic uint64_t lost;
-	_Atomic uint64_t raised_ids[RAISED_IDS];
+	/* Of a transaction, at its number modulo RAISED_IDS: */
+	_Atomic uint64_t raised_ids[RAISED_IDS]; /* raised in both levels */
+	_Atomic uint64_t counted_ids[RAISED_IDS];
+	_Atomic uint64_t cause_ids[RAISED_IDS]; /* with its cause, see raise.c */
 	pthread_mutex_t lock; /* of the bookmark */
 	char bookmark[REMOTE_BOOKMARK_BYTES];
 	struct quota quota;
