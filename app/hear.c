@@ -90,6 +90,7 @@ hear_start(struct app *app)
 		.heard_ms = (int)config->heard_ms,
 		.keep_s = (int)config->outbox_keep_s,
 		.rows = config->outbox_rows,
+		.delays = app->delays,
 		.read = SQL(outbox_read),
 		.prune = SQL(outbox_prune),
 		.ctx = app,

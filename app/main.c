@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/sink.h"
+#include "base/version.h"
 #include "commands.h"
 #include "db/migrate.h"
 #include "hear.h"
@@ -23,13 +24,10 @@
 #include "routes/question.h"
 #include "routes/survey.h"
 #include "routes/tend.h"
+#include "routes/warm.h"
 #include "sql.h"
 #include "web/listen.h"
 #include "web/traffic.h"
-
-#ifndef PUPITRE_VERSION
-#define PUPITRE_VERSION "0.1.0"
-#endif
 
 extern char **environ;
 
@@ -188,8 +186,12 @@ open_app(struct app *app, const struct config *config, struct cache_policy *poli
 	app->plans = plans_make();
 	app->surveyor = surveyor_new();
 	app->traffic = metrics_reserve((unsigned)(route_count + 1) * TRAFFIC_CELLS);
+	app->delays = metrics_reserve(METRICS_HISTOGRAM);
 	app->started_ms = clock_wall_ms();
 	if (!app->workers || !app->passwords || !app->cache || !app->plans || !app->surveyor)
+		return false;
+	app->warm = warm_new(app);
+	if (!app->warm)
 		return false;
 	*listener = hear_start(app);
 	app->tend = *listener ? tend_start(app) : NULL;
@@ -200,6 +202,7 @@ static void
 close_app(struct app *app)
 {
 	tend_free(app->tend);
+	warm_free(app->warm);
 	surveyor_free(app->surveyor);
 	cache_free(app->cache);
 	plans_free(app->plans);

@@ -15,6 +15,7 @@
 struct plans;
 struct surveyor;
 struct tend;
+struct warm;
 
 struct app {
 	const struct config *config;
@@ -26,7 +27,9 @@ struct app {
 	struct password_gate *passwords;
 	struct surveyor *surveyor;
 	struct tend *tend;
+	struct warm *warm;
 	unsigned traffic; /* cells of every route, then those of none; web/traffic.h */
+	unsigned delays; /* cells of the listener's histogram */
 	int64_t started_ms; /* wall clock */
 	_Atomic(struct server *) server; /* NULL until it runs */
 };

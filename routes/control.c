@@ -5,13 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cache/pack.h"
-#include "routes/tend.h"
+#include "routes/warm.h"
 #include "sql.h"
 #include "web/traffic.h"
-
-#define LIMIT_MAX 1000
-#define BODY_MAX_BYTES ((size_t)2 << 20)
 
 /* ---- the envelope ---- */
 
@@ -128,114 +124,6 @@ control_matches(struct span pattern, struct span key)
 	return p == p_end;
 }
 
-/* ---- keys ---- */
-
-struct listing {
-	const struct cache_policy *policies;
-	struct span pattern;
-	struct json *j;
-	int64_t now_ms;
-	int64_t room;
-	int64_t matched;
-};
-
-static void
-list_key(void *ctx, const struct entry *e)
-{
-	struct listing *l = ctx;
-
-	if (l->policies[e->policy].internal || !control_matches(l->pattern, entry_key(e)))
-		return;
-	if (l->matched++ >= l->room)
-		return;
-	json_open(l->j, NULL, '{');
-	json_text(l->j, "key", entry_key(e));
-	json_text(l->j, "prefix", span_of(l->policies[e->policy].prefix));
-	json_whole(l->j, "bytes", (int64_t)entry_bytes(e));
-	json_whole(l->j, "ttlMs", e->expires_ms - l->now_ms);
-	json_whole(l->j, "reads", atomic_load_explicit(&e->reads, memory_order_relaxed));
-	json_whole(l->j, "loads", e->loads);
-	json_close(l->j, '}');
-}
-
-enum status
-control_keys(struct call *c)
-{
-	struct cache *cache = c->app->cache;
-	struct buf b;
-	struct json j = { &b, false };
-	struct listing l = { .j = &j, .pattern = c->params[CONTROL_PATTERN], .now_ms = c->now_ms };
-	int count;
-
-	(void)text_number(c->params[CONTROL_LIMIT], &l.room);
-	if (l.pattern.len == 0)
-		l.pattern = span_of("*");
-	l.policies = cache_policies(cache, &count);
-	buf_init(&b, CONTROL_ANSWER_BYTES);
-	control_begin(&j, "keys");
-	json_open(&j, "keys", '[');
-	memory_walk(cache_memory(cache), c->now_ms, list_key, &l);
-	json_close(&j, ']');
-	json_whole(&j, "matched", l.matched);
-	return control_end(c, &j);
-}
-
-/* ---- one ---- */
-
-/* JSON as it is; what is stored compressed is unpacked. */
-static void
-put_body(struct json *j, const struct entry *e)
-{
-	struct span body = entry_body(e);
-	size_t len = 0;
-	char *plain = e->gzip ? pack_gunzip(body, BODY_MAX_BYTES, &len) : NULL;
-
-	if (plain)
-		body = span_make(plain, len);
-	else if (e->gzip || e->absent)
-		body = span_of("null");
-	json_raw(j, "body", body);
-	free(plain);
-}
-
-enum status
-control_get(struct call *c)
-{
-	struct cache *cache = c->app->cache;
-	struct span key = c->params[CONTROL_KEY];
-	struct buf b;
-	struct json j = { &b, false };
-	struct entry *e;
-	const struct cache_policy *policies;
-	int count;
-
-	if (key.len == 0)
-		return control_refuse(c, "Say which: key=...");
-	policies = cache_policies(cache, &count);
-	e = memory_find(cache_memory(cache), key, c->now_ms);
-	if (!e || policies[e->policy].internal) {
-		entry_release(e);
-		respond_problem(c->rq, NOT_FOUND, "No such key is in the memory of this instance.");
-		return NOT_FOUND;
-	}
-	buf_init(&b, CONTROL_ANSWER_BYTES);
-	control_begin(&j, "get");
-	json_text(&j, "key", key);
-	json_text(&j, "prefix", span_of(policies[e->policy].prefix));
-	json_text(&j, "level", span_of("memory"));
-	json_whole(&j, "bytes", (int64_t)entry_bytes(e));
-	json_whole(&j, "bodyBytes", (int64_t)entry_body(e).len);
-	json_bool(&j, "gzip", e->gzip);
-	json_whole(&j, "ttlMs", e->expires_ms - c->now_ms);
-	json_text(&j, "etag", entry_etag(e));
-	json_whole(&j, "reads", atomic_load_explicit(&e->reads, memory_order_relaxed));
-	json_whole(&j, "loads", e->loads);
-	json_bool(&j, "absent", e->absent);
-	put_body(&j, e);
-	entry_release(e);
-	return control_end(c, &j);
-}
-
 /* ---- changes ---- */
 
 /* Told by the outbox, every other instance does the same.  *id is the
@@ -306,10 +194,10 @@ control_warm(struct call *c)
 	if (c->app->config->warm_keys == 0)
 		return control_refuse(c, "Warming is off: PUPITRE_WARM_KEYS is 0.");
 	if (!dry)
-		tend_warm(c->app->tend, "operator");
+		warm_want(c->app->warm, "operator");
 	buf_init(&b, 4096);
 	control_begin(&j, "warm");
 	json_bool(&j, "dryRun", dry);
-	json_whole(&j, "keys", (int64_t)tend_hot(c->app->tend));
+	json_whole(&j, "keys", (int64_t)warm_count(c->app->warm));
 	return control_end(c, &j);
 }

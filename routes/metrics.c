@@ -15,12 +15,9 @@
 #include <unistd.h>
 
 #include "base/sink.h"
+#include "base/version.h"
 #include "routes/tend.h"
 #include "web/traffic.h"
-
-#ifndef PUPITRE_VERSION
-#define PUPITRE_VERSION "0.1.0"
-#endif
 
 #define TEXT_BYTES ((size_t)4 << 20)
 #define LABELS_BYTES 256
@@ -61,23 +58,27 @@ counter(struct scrape *s, const char *name, const char *help, uint64_t value)
 	buf_printf(s->to, "%s %" PRIu64 "\n", name, value);
 }
 
-/* LABELS without braces. */
+/* LABELS without braces, perhaps none. */
 static void
 put_histogram(
     struct scrape *s, const char *name, const char *labels, const struct metrics_histogram *h)
 {
+	const char *comma = *labels ? "," : "";
 	uint64_t below = 0;
 
 	if (h->count == 0)
 		return;
 	for (int i = 0; i < METRICS_BOUNDS; i++) {
 		below += h->counts[i];
-		buf_printf(s->to, "%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name, labels,
+		buf_printf(s->to, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma,
 		    (double)metrics_bounds_us[i] / 1e6, below);
 	}
-	buf_printf(s->to, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, h->count);
-	buf_printf(s->to, "%s_sum{%s} %.6f\n", name, labels, (double)h->sum_us / 1e6);
-	buf_printf(s->to, "%s_count{%s} %" PRIu64 "\n", name, labels, h->count);
+	buf_printf(
+	    s->to, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, h->count);
+	buf_printf(s->to, *labels ? "%s_sum{%s} %.6f\n" : "%s_sum%s %.6f\n", name, labels,
+	    (double)h->sum_us / 1e6);
+	buf_printf(s->to, *labels ? "%s_count{%s} %" PRIu64 "\n" : "%s_count%s %" PRIu64 "\n", name,
+	    labels, h->count);
 }
 
 /* ---- the process ---- */
@@ -199,10 +200,16 @@ static const struct prefix_counter {
 	{ "pupitre_cache_stores_total", "Entries stored.", ",level=\"memory\"", COUNTED(stored) },
 	{ "pupitre_cache_stores_total", NULL, ",level=\"redis\"", COUNTED(redis_stored) },
 	{ "pupitre_cache_refused_stores_total",
-	    "Entries not stored, because a write came in between.", "", COUNTED(refused) },
+	    "Entries not stored, because a write came in between.", ",level=\"memory\"",
+	    COUNTED(refused) },
+	{ "pupitre_cache_refused_stores_total", NULL, ",level=\"redis\"", COUNTED(redis_refused) },
+	{ "pupitre_cache_oversized_total", "Entries not stored, because they were too large.", "",
+	    COUNTED(oversized) },
 	{ "pupitre_cache_refreshes_total", "Entries loaded anew past their life.", "",
 	    COUNTED(refreshes) },
-	{ "pupitre_cache_errors_total", "Loads that failed.", "", COUNTED(failures) },
+	{ "pupitre_cache_errors_total", "What failed, by where.", ",level=\"load\"",
+	    COUNTED(failures) },
+	{ "pupitre_cache_errors_total", NULL, ",level=\"redis\"", COUNTED(redis_errors) },
 	{ "pupitre_cache_busy_total", "Questions refused because too many waited.", "",
 	    COUNTED(busy) },
 };
@@ -329,6 +336,12 @@ put_redis(struct scrape *s, const struct survey *v, const struct tend_state *t)
 	    remote_is_open(s->app->remote));
 	gauge(s, "pupitre_redis_keys", "Entries of ours in Redis.", (double)v->remote.keys);
 	gauge(s, "pupitre_redis_bytes", "Their size, estimated.", (double)v->remote.bytes);
+	if (v->server.used_bytes) {
+		gauge(s, "pupitre_redis_used_bytes", "Memory that Redis uses, for everybody.",
+		    (double)v->server.used_bytes);
+		gauge(s, "pupitre_redis_max_bytes", "Its bound; 0: none.",
+		    (double)v->server.max_bytes);
+	}
 	counter(s, "pupitre_redis_calls_total", "Calls.", v->remote.calls);
 	counter(s, "pupitre_redis_failures_total", "Calls without an answer in time.",
 	    v->remote.failures);
@@ -376,8 +389,13 @@ put_workers(struct scrape *s)
 static void
 put_listener(struct scrape *s, const struct survey *v)
 {
+	struct metrics_histogram delays = { 0 };
 	struct cache_state state;
 
+	metrics_add_histogram(s->app->delays, &delays);
+	family(s, "pupitre_listener_delay_seconds", "histogram",
+	    "From when a change was made, by whomever, until it was raised here.");
+	put_histogram(s, "pupitre_listener_delay_seconds", "", &delays);
 	cache_read_state(s->app->cache, &state);
 	gauge(s, "pupitre_listener_trusted", "1: all changes of the database are heard of.",
 	    state.trusted);

@@ -9,12 +9,10 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/version.h"
 #include "routes/tend.h"
+#include "routes/warm.h"
 #include "web/traffic.h"
-
-#ifndef PUPITRE_VERSION
-#define PUPITRE_VERSION "0.1.0"
-#endif
 
 static void
 put_time(struct json *j, const char *name, int64_t wall_ms)
@@ -131,6 +129,8 @@ put_policy_times(struct json *j, struct app *app, const char *name, bool redis)
 static void
 put_latency(struct json *j, struct app *app)
 {
+	struct metrics_histogram heard = { 0 };
+
 	json_open(j, "latency", '{');
 	json_open(j, "bounds", '[');
 	for (int i = 0; i < METRICS_BOUNDS; i++)
@@ -140,6 +140,8 @@ put_latency(struct json *j, struct app *app)
 	put_route_times(j, app, "hit", false);
 	put_policy_times(j, app, "redis", true);
 	put_policy_times(j, app, "load", false);
+	metrics_add_histogram(app->delays, &heard);
+	put_histogram(j, "listener", &heard);
 	json_close(j, '}');
 }
 
@@ -164,8 +166,11 @@ put_prefix(struct json *j, struct app *app, int policy, const struct cache_polic
 	json_whole(j, "stores", (int64_t)n->stored);
 	json_whole(j, "redisStores", (int64_t)n->redis_stored);
 	json_whole(j, "refused", (int64_t)n->refused);
+	json_whole(j, "redisRefused", (int64_t)n->redis_refused);
+	json_whole(j, "oversized", (int64_t)n->oversized);
 	json_whole(j, "refreshes", (int64_t)n->refreshes);
 	json_whole(j, "errors", (int64_t)(n->failures + n->busy));
+	json_whole(j, "redisErrors", (int64_t)n->redis_errors);
 	json_whole(j, "evictions", (int64_t)use->evictions);
 	json_whole(j, "expiries", (int64_t)use->expiries);
 	json_whole(j, "invalidated", (int64_t)use->dropped);
@@ -236,8 +241,10 @@ put_postgres(struct json *j, struct app *app, const struct tend_health *h)
 }
 
 static void
-put_redis(struct json *j, const struct tend_health *h, const struct remote_stats *r)
+put_redis(struct json *j, const struct tend_health *h, const struct survey *s)
 {
+	const struct remote_stats *r = &s->remote;
+
 	json_open(j, "redis", '{');
 	put_word(j, h);
 	json_whole(j, "keys", (int64_t)r->keys);
@@ -245,6 +252,11 @@ put_redis(struct json *j, const struct tend_health *h, const struct remote_stats
 	json_whole(j, "calls", (int64_t)r->calls);
 	json_whole(j, "failures", (int64_t)r->failures);
 	json_whole(j, "lastUs", r->last_us);
+	json_text(j, "version", span_of(s->server.version));
+	json_whole(j, "usedBytes", (int64_t)s->server.used_bytes);
+	json_whole(j, "maxBytes", (int64_t)s->server.max_bytes);
+	json_text(j, "policy", span_of(s->server.policy));
+	json_whole(j, "evictedKeys", (int64_t)s->server.evicted_keys);
 	json_close(j, '}');
 }
 
@@ -258,7 +270,7 @@ put_health(struct json *j, struct app *app, const struct survey *s, const struct
 	workers_read_stats(app->workers, &w);
 	json_open(j, "health", '{');
 	put_postgres(j, app, &t->postgres);
-	put_redis(j, &t->redis, &s->remote);
+	put_redis(j, &t->redis, s);
 	json_open(j, "listener", '{');
 	json_bool(j, "trusted", state.trusted);
 	json_whole(j, "silentMs", state.silent_ms);
@@ -293,13 +305,18 @@ put_keys(struct json *j, struct app *app, const char *name, const struct survey_
 		json_whole(j, "reads", k->reads);
 		json_whole(j, "loads", k->loads);
 		json_whole(j, "bytes", (int64_t)k->bytes);
+		if (k->cause[0]) {
+			json_text(j, "cause", span_of(k->cause));
+			json_text(j, "what", span_of(k->what));
+			json_text(j, "tag", span_of(k->tag));
+		}
 		json_close(j, '}');
 	}
 	json_close(j, ']');
 }
 
 static void
-put_warming(struct json *j, const struct app *app, const struct tend_warming *w)
+put_warming(struct json *j, const struct app *app, const struct warm_state *w)
 {
 	json_open(j, "warming", '{');
 	json_text(j, "state", span_of(w->running ? "running" : "idle"));
@@ -369,12 +386,14 @@ control_overview(struct call *c)
 {
 	struct survey *s = arena_alloc(&c->rq->arena, sizeof(*s));
 	struct tend_state t;
+	struct warm_state w;
 	struct buf b;
 	struct json j = { &b, false };
 
 	if (!s || !survey_read(c->app->surveyor, c->app, s))
 		return BUSY;
 	tend_read(c->app->tend, &t);
+	warm_read(c->app->warm, &w);
 	buf_init(&b, CONTROL_ANSWER_BYTES);
 	control_begin(&j, "overview");
 	put_instance(&j, c);
@@ -387,7 +406,7 @@ control_overview(struct call *c)
 	put_keys(&j, c->app, "biggest", &s->biggest);
 	json_raw(&j, "invalidations", span_of(s->outbox_latest ? s->outbox_latest : "[]"));
 	put_shadow(&j, c->app);
-	put_warming(&j, c->app, &t.warming);
+	put_warming(&j, c->app, &w);
 	survey_free(s);
 	return control_end(c, &j);
 }

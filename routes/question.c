@@ -180,3 +180,18 @@ plans_free(struct plans *p)
 {
 	free(p);
 }
+
+const struct plan *
+question_plan(const struct plans *plans, struct arena *arena, struct span key, struct span *values)
+{
+	for (int i = 0; i < route_count; i++) {
+		const struct plan *read = &plans->reads[i];
+		const struct plan *guard = &plans->guards[i];
+
+		if (read->st && key_parse(arena, &read->shape, key, values))
+			return read;
+		if (guard->st && key_parse(arena, &guard->shape, key, values))
+			return guard;
+	}
+	return NULL;
+}

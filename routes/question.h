@@ -41,4 +41,9 @@ void plans_free(struct plans *p);
 bool question_make(struct question *q, struct arena *arena, const struct plan *plan,
     struct span key, const struct span *values);
 
+/* The way back: the plan that KEY was made by, a route's or a guard's, and its
+ * VALUES (room for KEY_MAX_PARTS), in ARENA.  NULL: none of them. */
+const struct plan *question_plan(
+    const struct plans *plans, struct arena *arena, struct span key, struct span *values);
+
 #endif

@@ -1,6 +1,7 @@
 #include "routes/survey.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -47,26 +48,39 @@ survey_free(struct survey *s)
 
 /* ---- memory ---- */
 
-static void
+/* Its place in the list, made free for it; -1: it has none. */
+static int
+place_for(struct survey_list *l, uint64_t value, uint64_t (*of)(const struct survey_key *))
+{
+	int at = l->count < SURVEY_TOP ? l->count : SURVEY_TOP - 1;
+
+	if (l->count == SURVEY_TOP && of(&l->top[at]) >= value)
+		return -1;
+	for (; at > 0 && of(&l->top[at - 1]) < value; at--)
+		l->top[at] = l->top[at - 1];
+	if (l->count < SURVEY_TOP)
+		l->count++;
+	return at;
+}
+
+static int
 offer(struct survey_list *l, const struct entry *e, uint64_t value,
     uint64_t (*of)(const struct survey_key *))
 {
 	struct span key = entry_key(e);
 	size_t len = key.len < SURVEY_KEY_BYTES ? key.len : SURVEY_KEY_BYTES - 1;
-	int at = l->count < SURVEY_TOP ? l->count : SURVEY_TOP - 1;
+	int at = place_for(l, value, of);
+	struct survey_key *k = &l->top[at < 0 ? 0 : at];
 
-	if (l->count == SURVEY_TOP && of(&l->top[at]) >= value)
-		return;
-	for (; at > 0 && of(&l->top[at - 1]) < value; at--)
-		l->top[at] = l->top[at - 1];
-	memcpy(l->top[at].key, key.at, len);
-	l->top[at].key[len] = '\0';
-	l->top[at].policy = e->policy;
-	l->top[at].reads = atomic_load_explicit(&e->reads, memory_order_relaxed);
-	l->top[at].loads = e->loads;
-	l->top[at].bytes = entry_bytes(e);
-	if (l->count < SURVEY_TOP)
-		l->count++;
+	if (at < 0)
+		return at;
+	memset(k, 0, sizeof(*k));
+	memcpy(k->key, key.at, len);
+	k->policy = e->policy;
+	k->reads = atomic_load_explicit(&e->reads, memory_order_relaxed);
+	k->loads = e->loads;
+	k->bytes = entry_bytes(e);
+	return at;
 }
 
 static uint64_t
@@ -87,25 +101,97 @@ bytes_of(const struct survey_key *k)
 	return k->bytes;
 }
 
-/* Of a shared entry its guard is read as often: who looks for a hot key wants
- * the entry. */
 struct walk {
 	struct survey *survey;
 	const struct cache_policy *policies;
+	struct entry *loaded[SURVEY_TOP + 1]; /* of the list of that name; references */
 };
 
+/* The same move as in the list, and a reference to find out the cause with. */
+static void
+hold_loaded(struct walk *w, int at, const struct entry *e)
+{
+	memmove(
+	    w->loaded + at + 1, w->loaded + at, (size_t)(SURVEY_TOP - at) * sizeof(w->loaded[0]));
+	w->loaded[at] = entry_hold((struct entry *)(uintptr_t)e);
+	entry_release(w->loaded[SURVEY_TOP]);
+	w->loaded[SURVEY_TOP] = NULL;
+}
+
+/* Of a shared entry its guard is read as often: who looks for a hot key wants
+ * the entry. */
 static void
 see(void *ctx, const struct entry *e)
 {
 	struct walk *w = ctx;
 	struct survey *s = w->survey;
+	int at;
 
 	if (w->policies[e->policy].internal)
 		return;
 	offer(&s->hottest, e, atomic_load_explicit(&e->reads, memory_order_relaxed), reads_of);
 	offer(&s->biggest, e, entry_bytes(e), bytes_of);
-	if (e->loads > 1)
-		offer(&s->loaded, e, e->loads, loads_of);
+	at = e->loads > 1 ? offer(&s->loaded, e, e->loads, loads_of) : -1;
+	if (at >= 0)
+		hold_loaded(w, at, e);
+}
+
+/* ---- who changed it ---- */
+
+static bool
+bears(const struct entry *e, uint16_t slot)
+{
+	for (size_t i = 0; i < e->slot_count; i++) {
+		if (e->slots[i] == slot)
+			return true;
+	}
+	return false;
+}
+
+static struct span
+cut(struct span *rest, char at)
+{
+	const char *end = memchr(rest->at, at, rest->len);
+	struct span first = span_make(rest->at, end ? (size_t)(end - rest->at) : rest->len);
+
+	*rest = span_skip(*rest, end ? first.len + 1 : first.len);
+	return first;
+}
+
+static void
+copy(char *to, size_t room, struct span from)
+{
+	snprintf(to, room, "%.*s", SPAN_ARG(from));
+}
+
+/* LINE is of outbox_recent: cause, words, tags, with tabs between. */
+static void
+blame(struct walk *w, struct span line)
+{
+	struct survey_list *l = &w->survey->loaded;
+	struct span cause = cut(&line, '\t');
+	struct span what = cut(&line, '\t');
+
+	while (line.len) {
+		struct span tag = cut(&line, '\t');
+		uint16_t slot = tag_slot(tag);
+
+		for (int i = 0; i < l->count; i++) {
+			if (l->top[i].cause[0] || !bears(w->loaded[i], slot))
+				continue;
+			copy(l->top[i].cause, sizeof(l->top[i].cause), cause);
+			copy(l->top[i].what, sizeof(l->top[i].what), what);
+			copy(l->top[i].tag, sizeof(l->top[i].tag), tag);
+		}
+	}
+}
+
+/* The latest first. */
+static void
+blame_all(struct walk *w, struct span lines)
+{
+	while (lines.len)
+		blame(w, cut(&lines, '\n'));
 }
 
 /* ---- the database ---- */
@@ -121,24 +207,35 @@ take_outbox(struct survey *s, const struct row *row)
 }
 
 static void
-ask_database(struct survey *s, struct db *db)
+ask_database(struct walk *w, struct db *db)
 {
+	struct survey *s = w->survey;
 	struct span most = span_of(LATEST);
 	struct row row = { 0 };
 
 	s->database = db_read(db, SQL(outbox_recent), &most, 1, &row) == OK;
-	if (s->database && row.found)
+	if (s->database && row.found) {
 		take_outbox(s, &row);
+		blame_all(w, row_get(&row, "lines"));
+	}
 	row_free(&row);
 }
 
 /* ---- all of it ---- */
 
 static void
+ask_redis(struct survey *s, struct remote *remote)
+{
+	remote_read_stats(remote, &s->remote);
+	if (s->remote.reachable)
+		(void)remote_read_server(remote, &s->server);
+}
+
+static void
 make(struct surveyor *all, struct app *app)
 {
 	struct survey *s = &all->last;
-	struct walk w = { s, NULL };
+	struct walk w = { .survey = s };
 	int64_t began = clock_ms();
 	int count;
 
@@ -147,8 +244,10 @@ make(struct surveyor *all, struct app *app)
 	w.policies = cache_policies(app->cache, &count);
 	memory_walk_all(cache_memory(app->cache), see, &w);
 	if (app->remote)
-		remote_read_stats(app->remote, &s->remote);
-	ask_database(s, app->db);
+		ask_redis(s, app->remote);
+	ask_database(&w, app->db);
+	for (int i = 0; i < SURVEY_TOP; i++)
+		entry_release(w.loaded[i]);
 	s->at_ms = clock_ms();
 	all->took_ms = s->at_ms - began;
 }

@@ -11,6 +11,7 @@
 
 #define SURVEY_TOP 20
 #define SURVEY_KEY_BYTES 400
+#define SURVEY_WHAT_BYTES 104
 
 struct survey_key {
 	char key[SURVEY_KEY_BYTES]; /* NUL-ended, cut */
@@ -18,6 +19,11 @@ struct survey_key {
 	uint32_t reads;
 	uint32_t loads;
 	uint64_t bytes;
+	/* Of those that were loaded most: the latest change that touched it, of those
+	 * that are still known; .cause empty: none. */
+	char cause[16];
+	char what[SURVEY_WHAT_BYTES];
+	char tag[SURVEY_WHAT_BYTES];
 };
 
 /* The most first. */
@@ -32,6 +38,7 @@ struct survey {
 	struct survey_list loaded; /* by loads; of those that were loaded twice or more */
 	struct survey_list biggest;
 	struct remote_stats remote;
+	struct remote_server server; /* likewise */
 	bool database; /* it answered */
 	int64_t outbox_rows;
 	char *outbox_latest; /* JSON; the copy's own, see survey_free() */

@@ -1,8 +1,8 @@
 /*
  * One thread that looks after things now and then: says when a dependency goes
- * or comes back, and since when; notes which keys are read most, and loads them
- * again after a start or a clear, slowly; lets entries live longer where that
- * costs nothing (PUPITRE_ADAPTIVE_TTL).
+ * or comes back, and since when; has the models catch up; takes the steps of
+ * warm.h; lets entries live longer where that costs nothing
+ * (PUPITRE_ADAPTIVE_TTL).
  */
 #ifndef ROUTES_TEND_H
 #define ROUTES_TEND_H
@@ -17,18 +17,9 @@ struct tend_health {
 	int64_t since_ms; /* wall clock; 0: not known */
 };
 
-struct tend_warming {
-	bool running;
-	uint64_t done;
-	uint64_t total;
-	int64_t last_ms; /* wall clock; 0: never */
-	const char *cause; /* NULL: never */
-};
-
 struct tend_state {
 	struct tend_health postgres;
 	struct tend_health redis;
-	struct tend_warming warming;
 };
 
 /* NULL without memory or a thread.  APP must outlive it. */
@@ -39,11 +30,5 @@ void tend_stop(struct tend *t);
 void tend_free(struct tend *t);
 /* Any thread. */
 void tend_read(struct tend *t, struct tend_state *out);
-/* Any thread: load the most read keys again.  CAUSE is a constant word. */
-void tend_warm(struct tend *t, const char *cause);
-/* Note which keys are read most now; asks the database. */
-void tend_note(struct tend *t);
-/* How many keys that would be: asks the database. */
-size_t tend_hot(struct tend *t);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * /api/test/cache: the statistics and the clear action of the original, with
- * its envelope, and the way to the others (control.h).  Sessions and guards are cached too, but they are ours: the
- * totals count what the routes cache.
+ * its envelope, and the way to the others (control.h).  Sessions and guards are
+ * cached too, but they are ours: the totals count what the routes cache.
  */
 #include "routes/control.h"
 #include "routes/handlers.h"
@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "routes/tend.h"
+#include "routes/warm.h"
 
 #define ANSWER_BYTES 131072
 #define SAMPLES 5
@@ -115,7 +115,7 @@ put_counters(struct buf *b, const struct cache_counters *n)
 	buf_char(b, ',');
 	put_number(b, "refreshes", n->refreshes);
 	buf_char(b, ',');
-	put_number(b, "refused", n->refused);
+	put_number(b, "refused", n->refused + n->redis_refused);
 	buf_char(b, ',');
 	put_number(b, "notFound", n->not_found);
 	buf_char(b, ',');
@@ -129,19 +129,9 @@ put_counters(struct buf *b, const struct cache_counters *n)
 static void
 add_counters(struct cache_counters *to, const struct cache_counters *n)
 {
-	to->memory_hits += n->memory_hits;
-	to->redis_hits += n->redis_hits;
-	to->loads += n->loads;
-	to->collapsed += n->collapsed;
-	to->not_found += n->not_found;
-	to->failures += n->failures;
-	to->stored += n->stored;
-	to->refused += n->refused;
-	to->busy += n->busy;
-	to->grace += n->grace;
-	to->stale += n->stale;
-	to->refreshes += n->refreshes;
-	to->absent_hits += n->absent_hits;
+#define X(name) to->name += n->name;
+	CACHE_COUNTERS(X)
+#undef X
 }
 
 static void
@@ -345,7 +335,7 @@ clear(struct call *c)
 		return control_clear_preview(c);
 	if (!control_may_act(c))
 		return FORBIDDEN;
-	tend_note(c->app->tend);
+	warm_note(c->app->warm);
 	told = control_tell(c, CAUSE_clear, span_of(TAG_ALL), &id);
 	if (!cache_clear(c->app->cache, told == OK ? id : 0)) {
 		respond_problem(c->rq, UNAVAILABLE,
@@ -357,7 +347,7 @@ clear(struct call *c)
 		    "This instance and Redis are cleared; the database could not be reached to tell the others.");
 		return UNAVAILABLE;
 	}
-	tend_warm(c->app->tend, "clear");
+	warm_want(c->app->warm, "clear");
 	buf_init(&b, 256);
 	buf_text(&b, "{\"success\":true,\"action\":\"clear\",\"message\":\"Cache cleared\",");
 	put_time(&b);

@@ -7,6 +7,8 @@
 
 #include <sodium.h>
 
+#include "base/clock.h"
+
 struct password_gate {
 	pthread_mutex_t lock;
 	pthread_cond_t turn;
@@ -31,7 +33,6 @@ struct password_gate *
 password_gate_new(int parallel, int wait_ms)
 {
 	struct password_gate *g = calloc(1, sizeof(*g));
-	pthread_condattr_t monotonic;
 	char nobody[32];
 
 	if (!g)
@@ -44,10 +45,7 @@ password_gate_new(int parallel, int wait_ms)
 	g->free = g->parallel = parallel;
 	g->wait_ms = wait_ms;
 	pthread_mutex_init(&g->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&g->turn, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&g->turn);
 	return g;
 }
 
@@ -61,25 +59,10 @@ password_gate_free(struct password_gate *g)
 	free(g);
 }
 
-static struct timespec
-deadline(int ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (ms % 1000) * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_nsec -= 1000000000L;
-		t.tv_sec++;
-	}
-	return t;
-}
-
 static bool
 enter(struct password_gate *g)
 {
-	struct timespec until = deadline(g->wait_ms);
+	struct timespec until = clock_in_ms(g->wait_ms);
 	bool mine;
 	int late = 0;
 

@@ -25,6 +25,29 @@ clock_us(void)
 	return read_us(CLOCK_MONOTONIC);
 }
 
+struct timespec
+clock_in_ms(int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	ms += t.tv_nsec / 1000000;
+	t.tv_sec += ms / 1000;
+	t.tv_nsec = ms % 1000 * 1000000 + t.tv_nsec % 1000000;
+	return t;
+}
+
+void
+clock_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int64_t
 clock_wall_ms(void)
 {

@@ -5,11 +5,17 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Never goes back; no relation to the date. */
 int64_t clock_ms(void);
 int64_t clock_us(void);
+/* That clock, so much later, for waiting with a condition made by the next. */
+struct timespec clock_in_ms(int64_t ms);
+/* Its waits end by the monotonic clock. */
+void clock_cond_init(pthread_cond_t *cond);
 /* Milliseconds since 1970, UTC; may jump. */
 int64_t clock_wall_ms(void);
 

@@ -221,7 +221,11 @@ void cache_read_state(struct cache *c, struct cache_state *out);
  *   forwarded     memory could not answer
  *   collapsed     answered by somebody else's flight
  *   not_found     loads that found nothing
- *   refused       not stored: a raise came in between
+ *   refused       not stored in memory: a raise came in between
+ *   redis_refused likewise, in Redis
+ *   redis_errors  look-ups and stores that Redis did not answer, or was not
+ *                 asked, because its circuit is open
+ *   oversized     too large for memory
  *   grace         given after their life, while refreshed
  *   stale         given while the source was down
  *   absent_hits   "there is no such thing", from memory
@@ -237,6 +241,9 @@ void cache_read_state(struct cache *c, struct cache_state *out);
 	X(stored) \
 	X(redis_stored) \
 	X(refused) \
+	X(redis_refused) \
+	X(redis_errors) \
+	X(oversized) \
 	X(busy) \
 	X(grace) \
 	X(stale) \

@@ -145,8 +145,12 @@ fetch_remote(struct cache *c, struct flight *f, struct haul *h, int64_t least_ms
 	struct remote_value value = { 0 };
 	int64_t began = clock_us();
 	int64_t took;
+	enum remote_result found;
 
-	if (remote_get_end(c->config.remote, f->key, &f->asked, &h->token, &value) == REMOTE_HIT) {
+	found = remote_get_end(c->config.remote, f->key, &f->asked, &h->token, &value);
+	if (found == REMOTE_DOWN)
+		CACHE_COUNT(c, f->policy, redis_errors);
+	if (found == REMOTE_HIT) {
 		if (value.ttl_ms >= least_ms)
 			h->entry = entry_from_remote(c, f, &value, h);
 		remote_value_free(&value);
@@ -341,9 +345,11 @@ end_put(struct cache *c, const struct flight *f, struct haul *h)
 	    remote_put_end(c->config.remote, f->key, &h->token, &v, is_listed(c, f), &h->sent);
 
 	if (put == REMOTE_REFUSED)
-		CACHE_COUNT(c, f->policy, refused);
-	if (put == REMOTE_STORED)
+		CACHE_COUNT(c, f->policy, redis_refused);
+	else if (put == REMOTE_STORED)
 		CACHE_COUNT(c, f->policy, redis_stored);
+	else
+		CACHE_COUNT(c, f->policy, redis_errors);
 	return put == REMOTE_STORED;
 }
 
@@ -391,7 +397,10 @@ store(struct cache *c, struct flight *f, struct haul *h)
 	else if (h->how == HOW_NOT_STORED && h->token.valid)
 		begin_put(c, f, h);
 	if (!memory_put(c->memory, e)) {
-		CACHE_COUNT(c, f->policy, refused);
+		if (memory_fits(c->memory, e))
+			CACHE_COUNT(c, f->policy, refused);
+		else
+			CACHE_COUNT(c, f->policy, oversized);
 		return;
 	}
 	CACHE_COUNT(c, f->policy, stored);

@@ -17,9 +17,11 @@
  * the hand comes by: whoever found it is about to load it again, and what is
  * asked for again after a write should not have to begin as a newcomer.
  */
-#include "cache/memory_inner.h"
+#include "cache/memory.h"
 
 #include <stdlib.h>
+
+#include "cache/memory_inner.h"
 
 /* The table is made for entries of this size: to double it when there are more
  * holds everybody up for milliseconds. */
@@ -325,6 +327,12 @@ replace(struct memory *m, struct shard *s, struct entry **place, struct entry *e
 }
 
 bool
+memory_fits(const struct memory *m, const struct entry *e)
+{
+	return memory_cost(e) <= m->shards[0].stats.cap_bytes / 2;
+}
+
+bool
 memory_put(struct memory *m, struct entry *e)
 {
 	struct span key = entry_key(e);
@@ -336,7 +344,7 @@ memory_put(struct memory *m, struct entry *e)
 
 	e->hash = hash_table(key);
 	s = shard_of(m, e->hash);
-	if (bytes > s->stats.cap_bytes / 2 || !is_good(m, e))
+	if (!memory_fits(m, e) || !is_good(m, e))
 		return false;
 	entry_hold(e);
 	pthread_rwlock_wrlock(&s->lock);

@@ -31,6 +31,8 @@ struct entry *memory_get(struct memory *m, struct span key, int64_t now_ms);
  * the order of eviction.  False: refused, because a tag of it was raised
  * after its load began, or it is larger than a shard may hold. */
 bool memory_put(struct memory *m, struct entry *e);
+/* Is it so small that a shard may hold it? */
+bool memory_fits(const struct memory *m, const struct entry *e);
 void memory_clear(struct memory *m);
 
 /* What an entry takes of the heap, with a header and rounding, as in glibc. */

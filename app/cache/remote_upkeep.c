@@ -113,8 +113,14 @@ remote_clear(struct remote *r)
 static bool
 see_all(const struct reply *found, bool (*see)(void *ctx, struct span key), void *ctx)
 {
-	/* Members and scores in turn. */
+	int64_t now_ms = clock_wall_ms();
+
+	/* Members and scores in turn: keys, and when they expire. */
 	for (size_t i = 0; i + 1 < found->count; i += 2) {
+		int64_t ends_ms;
+
+		if (text_number(reply_at(found, i + 1).text, &ends_ms) && ends_ms < now_ms)
+			continue;
 		if (!see(ctx, reply_at(found, i).text))
 			return false;
 	}

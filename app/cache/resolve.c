@@ -25,15 +25,11 @@ struct resolver *
 resolver_new(const char *host, const char *port)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
-	pthread_condattr_t monotonic;
 
 	if (!r)
 		return NULL;
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->ended, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&r->ended);
 	r->refs = 1;
 	r->host = strdup(host);
 	r->port = strdup(port);

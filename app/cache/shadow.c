@@ -3,13 +3,14 @@
  * shadow_models.c.  Uses and stores are put into one of two lists under a short
  * lock; shadow_run() takes the full one away and gives the other back empty.
  */
-#include "cache/shadow_inner.h"
+#include "cache/shadow.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "cache/memory.h"
+#include "cache/shadow_inner.h"
 
 #define EVENTS 16384
 #define EVENTS_LIMIT 4000 /* more in one run, and the sample shrinks, */

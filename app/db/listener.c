@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "db/pool.h"
 
@@ -42,15 +43,22 @@ patience_ms(const struct listener *l)
 
 /* ---- what has changed ---- */
 
-/* The number behind the '@' that begins a transaction's tags. */
-static bool
-begins_group(struct span tag, uint64_t *id)
-{
-	int64_t n;
+struct group {
+	uint64_t id;
+	int64_t age_us; /* when the database said so */
+};
 
-	if (tag.len < 2 || tag.at[0] != '@' || !text_number(span_skip(tag, 1), &n))
+/* What begins a transaction's tags: "@NUMBER AGE". */
+static bool
+begins_group(struct span tag, struct group *g)
+{
+	const char *blank = tag.len && tag.at[0] == '@' ? memchr(tag.at, ' ', tag.len) : NULL;
+	int64_t id;
+
+	if (!blank || !text_number(span_make(tag.at + 1, (size_t)(blank - tag.at) - 1), &id) ||
+	    !text_number(span_skip(tag, (size_t)(blank - tag.at) + 1), &g->age_us))
 		return false;
-	*id = (uint64_t)n;
+	g->id = (uint64_t)id;
 	return true;
 }
 
@@ -58,49 +66,78 @@ static size_t
 count_groups(const struct row *row)
 {
 	size_t groups = 0;
-	uint64_t id;
+	struct group g;
 
 	for (size_t i = 0; i < row->tag_count; i++)
-		groups += begins_group(row->tags[i], &id);
+		groups += begins_group(row->tags[i], &g);
 	return groups;
 }
 
-/* Too many to be told one by one: all their tags as one. */
+/* Too many to be told one by one: all their tags as one, and what begins each
+ * behind them. */
 static void
 tell_as_one(struct listener *l, struct row *row)
 {
 	size_t kept = 0;
-	uint64_t id;
+	struct group g;
 
 	for (size_t i = 0; i < row->tag_count; i++) {
-		if (!begins_group(row->tags[i], &id))
-			row->tags[kept++] = row->tags[i];
+		struct span tag = row->tags[i];
+
+		if (begins_group(tag, &g))
+			continue;
+		row->tags[i] = row->tags[kept];
+		row->tags[kept++] = tag;
 	}
 	l->config.changed(l->config.ctx, 0, row->tags, kept);
 }
 
 static void
-tell(struct listener *l, struct row *row)
+tell_each(struct listener *l, const struct row *row)
 {
-	uint64_t id = 0;
-	uint64_t next;
+	struct group g = { 0 };
+	struct group next;
 	size_t first = 0;
 
-	if (count_groups(row) > LISTENER_GROUPS) {
-		tell_as_one(l, row);
-		return;
-	}
 	for (size_t i = 0; i <= row->tag_count; i++) {
 		bool begins = i < row->tag_count && begins_group(row->tags[i], &next);
 
 		if (i < row->tag_count && !begins)
 			continue;
 		if (i > first)
-			l->config.changed(l->config.ctx, id, row->tags + first, i - first);
+			l->config.changed(l->config.ctx, g.id, row->tags + first, i - first);
 		if (begins)
-			id = next;
+			g = next;
 		first = i + 1;
 	}
+}
+
+/* Of each, what it was old when the database told it, and what went by until all
+ * was told. */
+static void
+count_delays(struct listener *l, const struct row *row, int64_t answered_us)
+{
+	int64_t since_us = clock_us() - answered_us;
+	struct group g;
+
+	for (size_t i = 0; i < row->tag_count; i++) {
+		if (begins_group(row->tags[i], &g))
+			metrics_time(l->config.delays, g.age_us + since_us);
+	}
+}
+
+static void
+tell(struct listener *l, struct row *row, bool again)
+{
+	int64_t answered_us = clock_us();
+
+	if (count_groups(row) > LISTENER_GROUPS)
+		tell_as_one(l, row);
+	else
+		tell_each(l, row);
+	/* What was missed meanwhile, and what is told twice, is no delay. */
+	if (!again)
+		count_delays(l, row, answered_us);
 }
 
 /* AGAIN: the first look on this connection. */
@@ -123,7 +160,7 @@ look(struct listener *l, struct pg *pg, bool again)
 		return FAULT_WRONG;
 	}
 	if (span_is(row.outcome, "ok")) {
-		tell(l, &row);
+		tell(l, &row, again);
 	} else {
 		log_event(LOG_INFO, "listener", "what was missed is not known: the cache is empty");
 		l->config.lost(l->config.ctx);

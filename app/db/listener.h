@@ -26,9 +26,14 @@ struct listener_config {
 	int keep_s; /* rows of the outbox, */
 	int64_t rows; /* and how many at most */
 	/* $1 bookmark or null, $2 "again" after a connection was made, or null ->
-	 * outcome "ok" or "lost", body the new bookmark, tags with '@' and its
-	 * number before those of each transaction. */
+	 * outcome "ok" or "lost", body the new bookmark, tags with '@', its
+	 * number, ' ' and its age in microseconds before those of each
+	 * transaction. */
 	const struct statement *read;
+	/* First of METRICS_HISTOGRAM cells: from when a change was made until it was
+	 * told, of those that came while it listened.  The database's clock and ours
+	 * need not agree. */
+	unsigned delays;
 	const struct statement *prune; /* $1 keep_s, $2 rows -> body: how many went */
 	void *ctx;
 	/* Once, at the start: where others have got to; empty: not known. */

@@ -37,20 +37,6 @@ struct db {
 	struct db_stats stats;
 };
 
-static bool
-init_lock(struct db *db)
-{
-	pthread_condattr_t attr;
-
-	if (pthread_condattr_init(&attr) != 0)
-		return false;
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_mutex_init(&db->lock, NULL);
-	pthread_cond_init(&db->freed, &attr);
-	pthread_condattr_destroy(&attr);
-	return true;
-}
-
 struct db *
 db_open(const struct db_config *config)
 {
@@ -64,8 +50,12 @@ db_open(const struct db_config *config)
 	db->target = pg_target_make(config);
 	db->idle = calloc((size_t)config->pool, sizeof(*db->idle));
 	db->turns = turns_new(config->reads);
-	if (db->target && db->idle && db->turns && init_lock(db))
+	pthread_mutex_init(&db->lock, NULL);
+	clock_cond_init(&db->freed);
+	if (db->target && db->idle && db->turns)
 		return db;
+	pthread_cond_destroy(&db->freed);
+	pthread_mutex_destroy(&db->lock);
 	turns_free(db->turns);
 	pg_target_free(db->target);
 	free(db->idle);
@@ -110,14 +100,10 @@ static void
 wait_for_change(struct db *db, int64_t now_ms, int64_t deadline_ms)
 {
 	struct timespec until;
-	int64_t ms;
 
 	if (waits_for_others(db, now_ms) && db->retry_at_ms < deadline_ms)
 		deadline_ms = db->retry_at_ms;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	ms = until.tv_nsec / 1000000 + (deadline_ms - now_ms);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec = ms % 1000 * 1000000;
+	until = clock_in_ms(deadline_ms - now_ms);
 	pthread_cond_timedwait(&db->freed, &db->lock, &until);
 }
 

@@ -24,15 +24,11 @@ struct turns *
 turns_new(int limit)
 {
 	struct turns *t = calloc(1, sizeof(*t));
-	pthread_condattr_t attr;
 
 	if (!t)
 		return NULL;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_cond_init(&t->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&t->ended);
 	t->limit = limit < TURNS_MAX ? limit : TURNS_MAX;
 	return t;
 }

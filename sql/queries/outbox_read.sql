@@ -1,8 +1,8 @@
 -- $1 where the last look ended, as this gave it, or null: the beginning
 -- $2 'again' for the first look of a connection: then a crash may lie between,
 -- and what was made since is told, and some of what was told before
--- What was committed since: its transactions, each as '@' and its number, with
--- its tags behind it.  The outcome is "lost" when nobody can say: another
+-- What was committed since: its transactions, each as '@', its number, a blank
+-- and how many microseconds ago it said so, with its tags behind it.  The outcome is "lost" when nobody can say: another
 -- database or another history of it, rows that were pruned, too many.
 with place as (
   select (select system_identifier from pg_control_system()) || '-'
@@ -32,6 +32,8 @@ select case when place.seen is not null and split_part($1, '/', 1) = place.name
     then 'ok' else 'lost' end as outcome,
   place.name || '/' || place.now || '/' || place.moment as body,
   array(select tag from news, unnest(
-      array['@' || pupitre.outbox_id(news.xid, news.made_at)] || news.tags) with ordinality
+      array['@' || pupitre.outbox_id(news.xid, news.made_at) || ' '
+        || greatest(0, (place.moment - extract(epoch from news.made_at)) * 1000000)::bigint]
+      || news.tags) with ordinality
     as t(tag, i) order by news.xid, news.made_at, i) as tags
 from place

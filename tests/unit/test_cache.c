@@ -902,6 +902,26 @@ readers_never_see_what_was_overwritten(void **state)
 #test, test, set_up, tear_down, &fake \
 	}
 
+static void
+a_change_is_counted_once_and_for_who_made_it(void **state)
+{
+	struct span tag = SPAN("course:1");
+	uint64_t by_route = cache_raises_by(cache, CAUSE_route);
+	uint64_t by_database = cache_raises_by(cache, CAUSE_database);
+
+	(void)state;
+	for (uint64_t id = 100000001; id < 100000011; id++) {
+		cache_expect(cache, CAUSE_route, id);
+		if (id % 2)
+			(void)cache_raise(cache, id, &tag, 1);
+		(void)cache_raise_for(cache, CAUSE_database, id, &tag, 1);
+		(void)cache_raise(cache, id, &tag, 1);
+	}
+	(void)cache_raise_for(cache, CAUSE_database, 7, &tag, 1);
+	assert_int_equal(cache_raises_by(cache, CAUSE_route) - by_route, 10);
+	assert_int_equal(cache_raises_by(cache, CAUSE_database) - by_database, 1);
+}
+
 int
 main(void)
 {
@@ -916,6 +936,7 @@ main(void)
 		ALONE(an_absence_is_not_given_to_who_asks_after_a_raise),
 		ALONE(a_failure_reaches_everybody_and_is_not_kept),
 		ALONE(a_full_queue_is_busy_at_once),
+		ALONE(a_change_is_counted_once_and_for_who_made_it),
 		ALONE(a_large_body_is_kept_compressed),
 		ALONE(readers_never_see_what_was_overwritten),
 		REDIS(a_redis_hit_loads_nothing),
