@@ -8,37 +8,37 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 
-#define MATCHED_MAX 10000 /* entries of Redis whose tags are looked at for a pattern */
+#define FAR_MAX 10000 /* entries of Redis whose tags are looked at */
+#define FAR_BYTES (FAR_MAX * (2 + TAG_MAX) * sizeof(uint16_t))
 #define RAISED_MAX 1000 /* tags of one invalidation */
 
 /* ---- reach ---- */
 
 /* What an invalidation reaches, found out before it is made. */
 struct reach {
+	struct cache *cache;
 	const struct cache_policy *policies;
 	struct span pattern; /* .at NULL: slots alone */
-	uint32_t *bearers; /* of each slot: entries in memory */
+	int64_t now_ms;
+	uint32_t *bearers; /* of each slot: entries that bear it */
 	bool *chosen; /* slots that will be raised */
 	uint16_t all; /* the slot that every entry bears */
 	size_t chosen_count;
 	uint64_t matched;
 	uint64_t touched;
-	/* Of Redis: keys that match and are not in memory. */
-	struct cache *cache;
-	uint64_t elsewhere;
-	bool too_many;
+	/* Entries that are in Redis alone: does it match, how many slots, they. */
+	struct buf far;
+	uint64_t far_count;
+	bool partly; /* there are more in Redis than were looked at */
 };
 
 static void
-count_bearers(void *ctx, const struct entry *e)
+count_bearers(struct reach *r, const uint16_t *slots, size_t count)
 {
-	struct reach *r = ctx;
-
-	for (size_t i = 0; i < e->slot_count; i++)
-		r->bearers[e->slots[i]]++;
+	for (size_t i = 0; i < count; i++)
+		r->bearers[slots[i]]++;
 }
 
 static void
@@ -54,6 +54,7 @@ choose_narrowest(struct reach *r, const uint16_t *slots, size_t count)
 {
 	uint16_t best = r->all;
 
+	r->matched++;
 	for (size_t i = 0; i < count; i++) {
 		if (r->chosen[slots[i]])
 			return;
@@ -64,65 +65,117 @@ choose_narrowest(struct reach *r, const uint16_t *slots, size_t count)
 	choose(r, best);
 }
 
-static void
-choose_for(void *ctx, const struct entry *e)
+static bool
+matches(const struct reach *r, int policy, struct span key)
 {
-	struct reach *r = ctx;
-
-	if (r->policies[e->policy].internal || !control_matches(r->pattern, entry_key(e)))
-		return;
-	r->matched++;
-	choose_narrowest(r, e->slots, e->slot_count);
+	return r->pattern.at && !r->policies[policy].internal && control_matches(r->pattern, key);
 }
 
 static void
-count_touched(void *ctx, const struct entry *e)
+count_touched(struct reach *r, const uint16_t *slots, size_t count)
 {
-	struct reach *r = ctx;
-
-	for (size_t i = 0; i < e->slot_count; i++) {
-		if (r->chosen[e->slots[i]]) {
+	for (size_t i = 0; i < count; i++) {
+		if (r->chosen[slots[i]]) {
 			r->touched++;
 			return;
 		}
 	}
 }
 
+/* ---- in memory ---- */
+
+static void
+see_bearer(void *ctx, const struct entry *e)
+{
+	count_bearers(ctx, e->slots, e->slot_count);
+}
+
+static void
+see_match(void *ctx, const struct entry *e)
+{
+	if (matches(ctx, e->policy, entry_key(e)))
+		choose_narrowest(ctx, e->slots, e->slot_count);
+}
+
+static void
+see_touched(void *ctx, const struct entry *e)
+{
+	count_touched(ctx, e->slots, e->slot_count);
+}
+
+static void
+walk_memory(struct reach *r, void (*see)(void *ctx, const struct entry *e))
+{
+	memory_walk(cache_memory(r->cache), r->now_ms, see, r);
+}
+
+/* ---- in Redis alone ---- */
+
+/* What is listed there is nobody's secret. */
 static bool
-see_remote(void *ctx, struct span key)
+gather(void *ctx, struct span key)
 {
 	struct reach *r = ctx;
-	struct entry *e;
+	struct entry *e = memory_find(cache_memory(r->cache), key, r->now_ms);
 	struct remote_token token;
-	struct remote_value value = { 0 };
+	struct remote_value value;
+	uint16_t head[2];
 
-	if (!control_matches(r->pattern, key))
-		return true;
-	e = memory_find(cache_memory(r->cache), key, clock_ms());
 	entry_release(e);
 	if (e)
 		return true;
-	if (r->elsewhere >= MATCHED_MAX) {
-		r->too_many = true;
+	if (r->far_count++ >= FAR_MAX) {
+		r->partly = true;
 		return false;
 	}
 	if (remote_get(cache_remote(r->cache), key, &token, &value) == REMOTE_HIT) {
-		r->elsewhere++;
-		choose_narrowest(r, value.slots, value.slot_count);
-		remote_value_free(&value);
+		head[0] = r->pattern.at && control_matches(r->pattern, key);
+		head[1] = (uint16_t)value.slot_count;
+		buf_add(&r->far, head, sizeof(head));
+		buf_add(&r->far, value.slots, value.slot_count * sizeof(value.slots[0]));
 	}
+	remote_value_free(&value);
 	return true;
 }
+
+static void
+gather_all(struct reach *r)
+{
+	struct remote *remote = cache_remote(r->cache);
+
+	if (remote && !remote_list(remote, span_of("*"), gather, r))
+		r->partly = true;
+	if (!buf_ok(&r->far))
+		r->partly = true;
+}
+
+static void
+walk_far(struct reach *r, bool matching,
+    void (*see)(struct reach *r, const uint16_t *slots, size_t count))
+{
+	const uint16_t *at = (const uint16_t *)(const void *)r->far.at;
+	const uint16_t *end = at + r->far.len / sizeof(*at);
+
+	for (; at < end; at += 2 + at[1]) {
+		if (at[0] || !matching)
+			see(r, at + 2, at[1]);
+	}
+}
+
+/* ---- both ---- */
 
 static bool
 reach_init(struct reach *r, struct call *c)
 {
 	int count;
 
-	*r = (struct reach){ .cache = c->app->cache, .all = tag_slot(span_of(TAG_ALL)) };
+	*r = (struct reach){
+		.cache = c->app->cache, .now_ms = c->now_ms, .all = tag_slot(span_of(TAG_ALL))
+	};
 	r->policies = cache_policies(r->cache, &count);
 	r->bearers = calloc(TAG_SLOTS, sizeof(r->bearers[0]));
 	r->chosen = calloc(TAG_SLOTS, sizeof(r->chosen[0]));
+	buf_init(&r->far, FAR_BYTES);
 	return r->bearers && r->chosen;
 }
 
@@ -131,30 +184,41 @@ reach_free(struct reach *r)
 {
 	free(r->bearers);
 	free(r->chosen);
+	buf_free(&r->far);
+}
+
+/* As far as this instance can see: what others have in memory alone, it cannot. */
+static void
+count_all(struct reach *r)
+{
+	walk_memory(r, see_touched);
+	walk_far(r, false, count_touched);
 }
 
 static void
-reach_of_tags(struct reach *r, const struct span *tags, size_t count, int64_t now_ms)
+reach_of_tags(struct reach *r, const struct span *tags, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		choose(r, tag_slot(tags[i]));
-	memory_walk(cache_memory(r->cache), now_ms, count_touched, r);
+	gather_all(r);
+	count_all(r);
 	r->matched = r->touched;
 }
 
-static void
-reach_of_pattern(struct reach *r, struct span pattern, int64_t now_ms)
+/* False: not all that match could be found. */
+static bool
+reach_of_pattern(struct reach *r, struct span pattern)
 {
-	struct memory *m = cache_memory(r->cache);
-
 	r->pattern = pattern;
-	memory_walk(m, now_ms, count_bearers, r);
-	memory_walk(m, now_ms, choose_for, r);
-	if (cache_remote(r->cache))
-		(void)remote_list(cache_remote(r->cache), span_of("*"), see_remote, r);
-	memory_walk(m, now_ms, count_touched, r);
-	r->matched += r->elsewhere;
-	r->touched += r->elsewhere;
+	gather_all(r);
+	walk_memory(r, see_bearer);
+	walk_far(r, false, count_bearers);
+	walk_memory(r, see_match);
+	walk_far(r, true, choose_narrowest);
+	if (r->partly || r->chosen_count > RAISED_MAX)
+		return false;
+	count_all(r);
+	return true;
 }
 
 /* A line for each tag. */
@@ -230,6 +294,7 @@ end_invalidation(struct call *c, const struct reach *r, struct span lines)
 	json_bool(&j, "dryRun", dry);
 	json_whole(&j, "matched", (int64_t)r->matched);
 	json_whole(&j, "touched", (int64_t)r->touched);
+	json_bool(&j, "complete", !r->partly);
 	put_lines(&j, lines, r->pattern.at == NULL);
 	return control_end(c, &j);
 }
@@ -250,7 +315,7 @@ invalidate_tags(struct call *c, const char *const *forms, struct span name)
 	if (text && reach_init(&r, c)) {
 		struct span all = span_make(text, lines.len);
 
-		reach_of_tags(&r, tags, split(all, tags, 4), c->now_ms);
+		reach_of_tags(&r, tags, split(all, tags, 4));
 		st = end_invalidation(c, &r, all);
 		reach_free(&r);
 	}
@@ -267,9 +332,9 @@ invalidate_pattern(struct call *c, struct span pattern)
 
 	buf_init(&lines, RAISED_MAX * 8);
 	if (reach_init(&r, c)) {
-		reach_of_pattern(&r, pattern, c->now_ms);
-		if (r.too_many || r.chosen_count > RAISED_MAX)
-			st = control_refuse(c, "Too many entries match; clear is the better way.");
+		if (!reach_of_pattern(&r, pattern))
+			st = control_refuse(c,
+			    "Too many entries match, or Redis did not answer; clear is the better way.");
 		else if (put_slots(&lines, &r))
 			st = end_invalidation(c, &r, buf_span(&lines));
 	}
