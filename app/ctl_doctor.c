@@ -136,7 +136,7 @@ say_where_from(struct doctor *d)
 	else if (access(ENV_FILE, F_OK) == 0)
 		doctor_fail(d, "settings",
 		    "DATABASE_URL is not in the environment; pupitre's own settings are in " ENV_FILE
-		    ": sudo PUPITRE_ENV_FILE=" ENV_FILE " pupitrectl doctor");
+		    ": sudo env PUPITRE_ENV_FILE=" ENV_FILE " pupitrectl doctor");
 	else
 		doctor_fail(d, "settings",
 		    "DATABASE_URL is not in the environment; set it, or name the file that pupitre "

@@ -28,14 +28,9 @@ deadline(const struct look *l)
 	return clock_ms() + l->config->db_statement_ms;
 }
 
-/* Lines as a list. */
-static void
-join(char *to, size_t room, struct span lines)
-{
-	snprintf(to, room, "%.*s", SPAN_ARG(lines));
-	for (char *at = to; (at = strchr(at, '\n'));)
-		*at = ',';
-}
+/* What is told of a list: %.*s of it fits into a finding. */
+#define LIST_MAX 700
+#define LIST_ARG(s) (int)((s).len < LIST_MAX ? (s).len : LIST_MAX), (s).at
 
 /* ---- what it has ---- */
 
@@ -73,13 +68,11 @@ static void
 judge_rights(struct doctor *d, const struct row *row)
 {
 	struct span missing = row_get(row, "rights");
-	char text[700];
 
-	join(text, sizeof(text), missing);
 	if (missing.len)
 		doctor_fail(d, "rights",
-		    "this role lacks: %s. Grant them; sql/README.md, \"Add a query\", has the list",
-		    text);
+		    "this role lacks: %.*s. Grant them; the end of sql/README.md has the list",
+		    LIST_ARG(missing));
 	else
 		doctor_good(d, "rights", "%s", "");
 }
@@ -89,14 +82,12 @@ judge_rest(struct doctor *d, const struct row *row, const struct config *config)
 {
 	struct span triggers = row_get(row, "triggers");
 	int64_t connections = 0;
-	char text[700];
 
-	join(text, sizeof(text), triggers);
 	if (triggers.len)
 		doctor_fail(d, "triggers",
-		    "missing, or not enabled always, so that changes are not heard of: %s. Enable "
-		    "them, or run: pupitre migrate",
-		    text);
+		    "missing, or not enabled always, so that changes are not heard of: %.*s. "
+		    "Enable them, or run: pupitre migrate",
+		    LIST_ARG(triggers));
 	else
 		doctor_good(d, "triggers", "%s", "");
 	if (span_is(row_get(row, "trigram"), "1"))

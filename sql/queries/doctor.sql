@@ -1,9 +1,9 @@
 -- No parameters.
 -- What a server should have: the triggers that are missing or do not always
--- fire, a line each; whether pg_trgm is there; how many connections it takes;
+-- fire, a list; whether pg_trgm is there; how many connections it takes;
 -- its version; why nothing can be written, if so; the rights that this role
--- lacks, a line each.  Of what is not there nothing is lacking.
-select coalesce(string_agg(wanted.name, e'\n' order by wanted.name)
+-- lacks, a list.  Of what is not there nothing is lacking.
+select coalesce(string_agg(wanted.name, ', ' order by wanted.name)
     filter (where t.oid is null), '') as triggers,
   (select count(*) from pg_extension where extname = 'pg_trgm')::text as trigram,
   current_setting('max_connections') as connections,
@@ -12,7 +12,7 @@ select coalesce(string_agg(wanted.name, e'\n' order by wanted.name)
   case when pg_is_in_recovery() then 'standby'
     when current_setting('transaction_read_only') = 'on' then 'read-only'
     else '' end as read_only,
-  (select coalesce(string_agg(missing, e'\n' order by missing), '') from (
+  (select coalesce(string_agg(missing, ', ' order by missing), '') from (
     select 'usage on schema pupitre' as missing from pg_namespace
     where nspname = 'pupitre' and not has_schema_privilege(oid, 'usage')
     union all
