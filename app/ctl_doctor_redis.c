@@ -85,10 +85,10 @@ void
 doctor_redis(struct doctor *d, const struct config *config)
 {
 	struct remote *remote;
+	const char *why;
 
-	if (!open_remote(config, &remote)) {
-		doctor_fail(d, "Redis", "%s",
-		    "its address makes no sense; the line on standard error tells why");
+	if (!try_remote(config, &remote, &why)) {
+		doctor_fail(d, "Redis", "%s", why);
 		return;
 	}
 	if (!remote) {

@@ -45,7 +45,9 @@ def url(stack, **more):
 
 
 def test_a_sound_stack_is_sound(seen):
+    tags = seen.redis().hgetall("pupitre:meta")
     text = ctl(seen, "doctor", "--nginx", seen.dump)
+    assert tags and seen.redis().hgetall("pupitre:meta") == tags  # it only looks
     assert re.search(r"^\d+ ok, 0 to look at, 0 broken$", text, re.M), text
     for what in ("settings", "PostgreSQL", "PostgreSQL: version", "PostgreSQL: writes", "rights",
                  "migrations", "triggers", "notifications", "Redis", "Redis: version",
@@ -74,6 +76,7 @@ def test_it_finds_what_is_broken(seen):
     assert "WORKERS" in find("settings", PUPITRE_WORKERS="many")
     assert "--socket" in find("pupitre", PUPITRE_LISTEN="/nowhere")
     assert "refused" in find("PostgreSQL", DATABASE_URL="postgresql://x@127.0.0.1:1/x")
+    assert "redis://HOST" in find("Redis", REDIS_URL="nonsense")
     assert "not a PostgreSQL address" in find("PostgreSQL", DATABASE_URL="mysql://x@y/z")
     seen.stack("stop", "redis")
     try:
