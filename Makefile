@@ -51,7 +51,7 @@ $(BUILD)/pupitre: $(BUILD)/app/main.o $(BUILD)/libpupitre.a
 
 $(BUILD)/pupitrectl: $(CTL_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libpupitre.a
 	@echo '  LINK  $@'
-	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lncurses
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lncursesw
 
 $(BUILD)/libpupitre.a: $(OBJECTS)
 	@rm -f $@

@@ -52,10 +52,9 @@ open_db(const struct config *config)
 }
 
 bool
-open_remote(const struct config *config, struct remote **remote)
+try_remote(const struct config *config, struct remote **remote, const char **why)
 {
 	char *upstash = NULL;
-	const char *why = "UPSTASH_REDIS_REST_URL is not https://HOST";
 	struct remote_config rc = {
 		.url = config->redis_url,
 		.prefix = config->redis_prefix,
@@ -67,17 +66,27 @@ open_remote(const struct config *config, struct remote **remote)
 	};
 
 	*remote = NULL;
+	*why = "UPSTASH_REDIS_REST_URL is not https://HOST";
 	if (!rc.url && !config->upstash_url)
 		return true;
 	if (!rc.url)
 		rc.url = upstash =
 		    remote_url_of_upstash(config->upstash_url, config->upstash_token);
 	if (rc.url)
-		*remote = remote_open(&rc, &why);
+		*remote = remote_open(&rc, why);
 	free(upstash);
-	if (!*remote)
-		fprintf(stderr, "pupitre: Redis: %s\n", why);
 	return *remote != NULL;
+}
+
+bool
+open_remote(const struct config *config, struct remote **remote)
+{
+	const char *why;
+
+	if (try_remote(config, remote, &why))
+		return true;
+	fprintf(stderr, "pupitre: Redis: %s\n", why);
+	return false;
 }
 
 /* ---- --check ---- */

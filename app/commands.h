@@ -25,5 +25,7 @@ struct db *open_db(const struct config *config);
 /* NULL in *REMOTE without Redis; false when the URL makes no sense. */
 struct remote;
 bool open_remote(const struct config *config, struct remote **remote);
+/* The same, with the sentence in *WHY. */
+bool try_remote(const struct config *config, struct remote **remote, const char **why);
 
 #endif

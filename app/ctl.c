@@ -2,196 +2,106 @@
  * pupitrectl: sees what a running pupitre's cache does, and acts on it, through
  * its socket.
  */
-#include "ctl.h"
+#include "ctl_line.h"
 
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/random.h"
 
 #define QUERY_BYTES 8192
 
-#ifndef PUPITRE_VERSION
-#define PUPITRE_VERSION "0.1.0"
-#endif
-
-static const char usage[] =
-    "pupitrectl - sees what a running pupitre's cache does, and acts on it\n"
-    "\n"
-    "  pupitrectl stats                numbers since its start, and its health\n"
-    "  pupitrectl top                  the keys most read, most loaded, biggest\n"
-    "  pupitrectl keys [PATTERN]       keys in memory; * stands for anything\n"
-    "  pupitrectl get KEY              one entry\n"
-    "  pupitrectl invalidate --tag TAG | --pattern PATTERN | --course ID\n"
-    "  pupitrectl warm                 load the most read keys again\n"
-    "  pupitrectl clear                drop everything, in memory and in Redis\n"
-    "  pupitrectl watch                a live view; q ends it\n"
-    "  pupitrectl doctor               looks at all that pupitre needs, says what to do\n"
-    "\n"
-    "  -s, --socket PATH   pupitre's socket (PUPITRE_LISTEN, /run/pupitre/pupitre.sock)\n"
-    "      --json          the answer as it is\n"
-    "      --limit N       keys: how many at most (100)\n"
-    "  -n, --dry-run       only say what would be touched\n"
-    "  -y, --yes           do not ask\n"
-    "      --nginx FILE    doctor: what `nginx -T` printed\n"
-    "  -h, --help          this text\n"
-    "  -V, --version\n"
-    "\n"
-    "Exit: 0 done, 1 failed or the doctor found something, 2 wrong usage,\n"
-    "3 pupitre cannot be reached.  NO_COLOR turns colours off.\n";
-
-enum { OPT_JSON = 256, OPT_LIMIT, OPT_TAG, OPT_PATTERN, OPT_COURSE, OPT_NGINX };
-
-static const struct option long_options[] = {
-	{ "socket", required_argument, NULL, 's' },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "limit", required_argument, NULL, OPT_LIMIT },
-	{ "tag", required_argument, NULL, OPT_TAG },
-	{ "pattern", required_argument, NULL, OPT_PATTERN },
-	{ "course", required_argument, NULL, OPT_COURSE },
-	{ "nginx", required_argument, NULL, OPT_NGINX },
-	{ "dry-run", no_argument, NULL, 'n' },
-	{ "yes", no_argument, NULL, 'y' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ 0 },
-};
-
 static int
-misuse(const char *what)
+misuse(const struct ctl_options *o, const char *what)
 {
-	fprintf(stderr, "pupitrectl: %s; pupitrectl --help says how\n", what);
-	return CTL_USAGE;
+	return ctl_fail(o, CTL_USAGE, "%s; pupitrectl --help says how", what);
 }
 
-static void
-take_option(struct ctl_options *o, int option)
-{
-	switch (option) {
-	case 's':
-		o->socket = optarg;
-		break;
-	case OPT_JSON:
-		o->json = true;
-		break;
-	case OPT_LIMIT:
-		o->limit = optarg;
-		break;
-	case OPT_TAG:
-		o->tag = optarg;
-		break;
-	case OPT_PATTERN:
-		o->pattern = optarg;
-		break;
-	case OPT_COURSE:
-		o->course = optarg;
-		break;
-	case OPT_NGINX:
-		o->nginx = optarg;
-		break;
-	case 'n':
-		o->dry_run = true;
-		break;
-	case 'y':
-		o->yes = true;
-		break;
-	}
-}
-
-/* ---- asking ---- */
-
-/* The answer to QUERY; on anything but 200 the exit code that it means. */
-static int
-ask(const struct ctl_options *o, const char *query, struct ctl_answer *a)
-{
-	const char *why;
-
-	if (!ctl_ask(o->socket, "/api/test/cache", query, a, &why)) {
-		fprintf(stderr, "pupitrectl: %s: %s; is pupitre running, and is this its socket?\n",
-		    o->socket, why);
-		return CTL_UNREACHABLE;
-	}
-	if (a->status == 200)
-		return CTL_FINE;
-	ctl_show_refusal(a->body, a->status);
-	free(a->body);
-	return CTL_FAILED;
-}
+/* ---- acting ---- */
 
 static int
-show(const struct ctl_options *o, const char *query, int (*as_text)(const char *json))
+show(const struct ctl_options *o, const char *query,
+    int (*as_text)(const struct ctl_options *o, const struct ctl_answer *a))
 {
 	struct ctl_answer a;
-	int code = ask(o, query, &a);
+	int code = ctl_answer(o, query, CTL_PATIENCE_MS, &a);
 
 	if (code != CTL_FINE)
 		return code;
 	if (o->json)
-		puts(a.body);
+		ctl_put_json(a.body, a.len);
 	else
-		code = as_text(a.body);
+		code = as_text(o, &a);
 	free(a.body);
 	return code;
 }
-
-/* ---- acting ---- */
 
 /* CTL_FINE: he is sure. */
 static int
 confirm(const struct ctl_options *o, const char *what, long long touched)
 {
 	char line[16] = "";
+	char count[CTL_COUNT_BYTES];
 
 	if (o->yes)
 		return CTL_FINE;
 	if (!isatty(STDIN_FILENO))
-		return misuse("without a terminal this wants --yes, or --dry-run");
-	fprintf(stderr, "%s touches %lld entries. Go on? [y/N] ", what, touched);
+		return misuse(o, "without a terminal this wants --yes, or --dry-run");
+	fprintf(stderr, "%s touches %s. Go on? [y/N] ", what, ctl_count(count, touched));
 	if (fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y'))
 		return CTL_FINE;
-	fputs("nothing was done\n", stderr);
-	return CTL_FAILED;
+	return ctl_fail(o, CTL_FAILED, "nothing was done");
 }
 
-/* COUNTED is the name of the number of entries in the preview. */
+/* How many entries it would touch.  COUNTED is the name of that number. */
 static int
-act(const struct ctl_options *o, const char *what, char query[QUERY_BYTES], const char *counted)
+preview(const struct ctl_options *o, const char *what, const char *query, const char *counted,
+    long long *touched)
 {
-	char preview[QUERY_BYTES];
+	char dry[QUERY_BYTES];
+	char count[CTL_COUNT_BYTES];
 	struct ctl_answer a;
-	long long touched;
 	int code;
 
-	snprintf(preview, sizeof(preview), "%s", query);
-	if (!ctl_add(preview, sizeof(preview), "dryRun", "1"))
-		return misuse("that is too long");
-	code = ask(o, preview, &a);
+	snprintf(dry, sizeof(dry), "%s", query);
+	if (!ctl_add(dry, sizeof(dry), "dryRun", "1"))
+		return misuse(o, "that is too long");
+	code = ctl_answer(o, dry, CTL_PATIENCE_MS, &a);
 	if (code != CTL_FINE)
 		return code;
-	touched = ctl_number(a.body, counted);
-	if (o->dry_run) {
-		if (o->json)
-			puts(a.body);
-		else
-			printf("%s would touch %lld entries\n", what, touched);
-	}
+	*touched = ctl_number(&a, counted);
+	if (*touched < 0)
+		code = ctl_fail(o, CTL_FAILED,
+		    "the answer makes no sense: are pupitre and pupitrectl of one version?");
+	else if (o->dry_run && o->json)
+		ctl_put_json(a.body, a.len);
+	else if (o->dry_run)
+		printf("%s would touch %s\n", what, ctl_count(count, *touched));
 	free(a.body);
-	if (o->dry_run)
-		return CTL_FINE;
+	return code;
+}
+
+static int
+act(const struct ctl_options *o, const char *what, const char *query, const char *counted)
+{
+	struct ctl_answer a;
+	char count[CTL_COUNT_BYTES];
+	long long touched = 0;
+	int code = preview(o, what, query, counted, &touched);
+
+	if (code != CTL_FINE || o->dry_run)
+		return code;
 	code = confirm(o, what, touched);
 	if (code == CTL_FINE)
-		code = ask(o, query, &a);
+		code = ctl_answer(o, query, CTL_PATIENCE_MS, &a);
 	if (code != CTL_FINE)
 		return code;
 	if (o->json)
-		puts(a.body);
+		ctl_put_json(a.body, a.len);
 	else
-		printf("%s: done, %lld entries\n", what, touched);
+		printf("%s: done, %s\n", what, ctl_count(count, touched));
 	free(a.body);
 	return CTL_FINE;
 }
@@ -199,139 +109,116 @@ act(const struct ctl_options *o, const char *what, char query[QUERY_BYTES], cons
 /* ---- commands ---- */
 
 static int
-stats(const struct ctl_options *o, char *query, const char *word)
+stats(const struct ctl_options *o, const char *word)
 {
 	(void)word;
-	return ctl_add(query, QUERY_BYTES, "action", "overview") ? show(o, query, ctl_show_stats)
-								 : CTL_FAILED;
+	return show(o, "action=overview", ctl_show_stats);
 }
 
 static int
-top(const struct ctl_options *o, char *query, const char *word)
+top(const struct ctl_options *o, const char *word)
 {
 	(void)word;
-	return ctl_add(query, QUERY_BYTES, "action", "overview") ? show(o, query, ctl_show_top)
-								 : CTL_FAILED;
+	return show(o, "action=overview", ctl_show_top);
 }
 
 static int
-keys(const struct ctl_options *o, char *query, const char *word)
+keys(const struct ctl_options *o, const char *word)
 {
-	if (!ctl_add(query, QUERY_BYTES, "action", "keys") ||
-	    !ctl_add(query, QUERY_BYTES, "pattern", word ? word : "*") ||
-	    (o->limit && !ctl_add(query, QUERY_BYTES, "limit", o->limit)))
-		return misuse("that is too long");
+	char query[QUERY_BYTES] = "action=keys";
+
+	if (!ctl_add(query, sizeof(query), "pattern", word ? word : "*") ||
+	    (o->limit && !ctl_add(query, sizeof(query), "limit", o->limit)))
+		return misuse(o, "that is too long");
 	return show(o, query, ctl_show_keys);
 }
 
 static int
-get(const struct ctl_options *o, char *query, const char *word)
+get(const struct ctl_options *o, const char *word)
 {
-	if (!word)
-		return misuse("get wants a key");
-	if (!ctl_add(query, QUERY_BYTES, "action", "get") ||
-	    !ctl_add(query, QUERY_BYTES, "key", word))
-		return misuse("that is too long");
+	char query[QUERY_BYTES] = "action=get";
+
+	if (!ctl_add(query, sizeof(query), "key", word))
+		return misuse(o, "that is too long");
 	return show(o, query, ctl_show_entry);
 }
 
 static int
-invalidate(const struct ctl_options *o, char *query, const char *word)
+invalidate(const struct ctl_options *o, const char *word)
 {
 	const char *name = o->tag ? "tag" : o->pattern ? "pattern" : "course";
 	const char *value = o->tag ? o->tag : o->pattern ? o->pattern : o->course;
+	char query[QUERY_BYTES] = "action=invalidate";
 
-	if (word || (o->tag != NULL) + (o->pattern != NULL) + (o->course != NULL) != 1)
-		return misuse("invalidate wants one of --tag, --pattern and --course");
-	if (!ctl_add(query, QUERY_BYTES, "action", "invalidate") ||
-	    !ctl_add(query, QUERY_BYTES, name, value))
-		return misuse("that is too long");
+	(void)word;
+	if ((o->tag != NULL) + (o->pattern != NULL) + (o->course != NULL) != 1)
+		return misuse(o, "invalidate wants one of --tag, --pattern and --course");
+	if (!ctl_add(query, sizeof(query), name, value))
+		return misuse(o, "that is too long");
 	return act(o, "invalidate", query, "touched");
 }
 
 static int
-warm(const struct ctl_options *o, char *query, const char *word)
+warm(const struct ctl_options *o, const char *word)
 {
 	struct ctl_options sure = *o;
 
 	(void)word;
 	sure.yes = true; /* it harms nobody */
-	return ctl_add(query, QUERY_BYTES, "action", "warm") ? act(&sure, "warm", query, "keys")
-							     : CTL_FAILED;
+	return act(&sure, "warm", "action=warm", "keys");
 }
 
 static int
-clear(const struct ctl_options *o, char *query, const char *word)
+clear(const struct ctl_options *o, const char *word)
 {
 	(void)word;
-	return ctl_add(query, QUERY_BYTES, "action", "clear") ? act(o, "clear", query, "touched")
-							      : CTL_FAILED;
+	return act(o, "clear", "action=clear", "touched");
 }
 
 static int
-watch(const struct ctl_options *o, char *query, const char *word)
+watch(const struct ctl_options *o, const char *word)
 {
-	(void)query;
 	(void)word;
 	return ctl_watch(o);
 }
 
 static int
-doctor(const struct ctl_options *o, char *query, const char *word)
+doctor(const struct ctl_options *o, const char *word)
 {
-	(void)query;
 	(void)word;
 	return ctl_doctor(o);
 }
 
-static int
-run(const struct ctl_options *o, int count, char **words)
-{
-	static const struct {
-		const char *name;
-		int words; /* at most, behind the name */
-		int (*run)(const struct ctl_options *o, char *query, const char *word);
-	} commands[] = { { "stats", 0, stats }, { "top", 0, top }, { "keys", 1, keys },
-		{ "get", 1, get }, { "invalidate", 0, invalidate }, { "warm", 0, warm },
-		{ "clear", 0, clear }, { "watch", 0, watch }, { "doctor", 0, doctor } };
-	char query[QUERY_BYTES] = "";
-
-	if (count == 0)
-		return misuse("say what to do");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(words[0], commands[i].name) != 0)
-			continue;
-		if (count - 1 > commands[i].words)
-			return misuse("too many words");
-		return commands[i].run(o, query, count > 1 ? words[1] : NULL);
-	}
-	return misuse("no such command");
-}
+static const struct ctl_command commands[] = {
+	{ "stats", NULL, false, 0, stats },
+	{ "top", NULL, false, 0, top },
+	{ "keys", "PATTERN", false, LINE_LIMIT, keys },
+	{ "get", "KEY", true, 0, get },
+	{ "invalidate", NULL, false, LINE_TAG | LINE_PATTERN | LINE_COURSE | LINE_DRY | LINE_YES,
+	    invalidate },
+	{ "warm", NULL, false, LINE_DRY | LINE_YES, warm },
+	{ "clear", NULL, false, LINE_DRY | LINE_YES, clear },
+	{ "watch", NULL, false, 0, watch },
+	{ "doctor", NULL, false, LINE_NGINX, doctor },
+};
 
 int
 main(int argc, char **argv)
 {
 	const char *listen = getenv("PUPITRE_LISTEN");
-	struct ctl_options o = { .socket =
+	struct ctl_line line = { .options.socket =
 				     listen && *listen ? listen : "/run/pupitre/pupitre.sock" };
-	int option;
+	const struct ctl_command *c;
+	int code = CTL_FINE;
 
-	while ((option = getopt_long(argc, argv, "s:nyhV", long_options, NULL)) != -1) {
-		if (option == '?')
-			return CTL_USAGE;
-		if (option == 'h') {
-			fputs(usage, stdout);
-			return CTL_FINE;
-		}
-		if (option == 'V') {
-			puts("pupitrectl " PUPITRE_VERSION);
-			return CTL_FINE;
-		}
-		take_option(&o, option);
+	log_set_level(LOG_ERROR);
+	if (!ctl_read_line(&line, argc, argv)) {
+		c = ctl_find_command(&line, commands, sizeof(commands) / sizeof(commands[0]));
+		code = c ? c->run(&line.options, line.words[1]) : misuse(&line.options, line.fault);
 	}
-	signal(SIGPIPE, SIG_IGN);
-	log_set_level(LOG_WARN);
-	if (!random_start())
-		return CTL_FAILED;
-	return run(&o, argc - optind, argv + optind);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CTL_FINE) {
+		perror("pupitrectl: standard output");
+		code = CTL_FAILED;
+	}
+	return code;
 }

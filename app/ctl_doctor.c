@@ -1,140 +1,146 @@
 /*
  * Looks at everything that pupitre needs, and says what to do.
  */
-#include "ctl.h"
+#include "ctl_doctor.h"
 
-#include <regex.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/config.h"
-#include "base/text.h"
-#include "cache/remote.h"
-#include "commands.h"
-#include "db/migrate.h"
-#include "sql.h"
-#include "web/request.h"
+#include "base/random.h"
 
-#define NGINX_BYTES ((size_t)4 << 20)
+#define ADVICE_BYTES 1536
+#define REPORT_BYTES ((size_t)1 << 20)
+#define ENV_FILE "/etc/pupitre/env" /* where deploy/README.md has it */
+
+#ifndef PUPITRE_VERSION
+#define PUPITRE_VERSION "0.1.0"
+#endif
 
 extern char **environ;
 
-struct doctor {
-	const struct ctl_options *options;
-	int failed;
-	int warned;
-	int fine;
-};
+/* ---- findings ---- */
+
+enum state { STATE_OK, STATE_WARN, STATE_FAIL };
 
 static void
-good(struct doctor *d, const char *what, const char *detail)
+find(struct doctor *d, enum state state, const char *what, const char *format, va_list args)
 {
-	d->fine++;
-	printf("%sok%s    %s%s%s\n", ctl_colour("good"), ctl_colour("off"), what,
-	    *detail ? ": " : "", detail);
+	static const struct {
+		const char *word; /* in JSON */
+		const char *shown;
+		const char *colour;
+	} as[] = { { "ok", "ok   ", "good" }, { "warn", "warn ", "warn" },
+		{ "fail", "FAIL ", "bad" } };
+	char text[ADVICE_BYTES];
+	char advice[ADVICE_BYTES];
+
+	vsnprintf(text, sizeof(text), format, args);
+	ctl_clean(advice, sizeof(advice), text);
+	d->fine += state == STATE_OK;
+	d->warned += state == STATE_WARN;
+	d->failed += state == STATE_FAIL;
+	if (!d->options->json) {
+		printf("%s%s%s %s%s%s\n", ctl_colour(as[state].colour), as[state].shown,
+		    ctl_colour("off"), what, *advice ? ": " : "", advice);
+		return;
+	}
+	json_open(&d->list, NULL, '{');
+	json_text(&d->list, "name", span_of(what));
+	json_text(&d->list, "state", span_of(as[state].word));
+	json_text(&d->list, "advice", span_of(advice));
+	json_close(&d->list, '}');
 }
 
-static void
-warn(struct doctor *d, const char *what, const char *advice)
+void
+doctor_good(struct doctor *d, const char *what, const char *format, ...)
 {
-	d->warned++;
-	printf("%swarn%s  %s: %s\n", ctl_colour("warn"), ctl_colour("off"), what, advice);
+	va_list args;
+
+	va_start(args, format);
+	find(d, STATE_OK, what, format, args);
+	va_end(args);
 }
 
-static void
-fail(struct doctor *d, const char *what, const char *advice)
+void
+doctor_warn(struct doctor *d, const char *what, const char *format, ...)
 {
-	d->failed++;
-	printf("%sFAIL%s  %s: %s\n", ctl_colour("bad"), ctl_colour("off"), what, advice);
+	va_list args;
+
+	va_start(args, format);
+	find(d, STATE_WARN, what, format, args);
+	va_end(args);
 }
 
-static void
-check(struct doctor *d, bool fine, const char *what, const char *advice)
+void
+doctor_fail(struct doctor *d, const char *what, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	find(d, STATE_FAIL, what, format, args);
+	va_end(args);
+}
+
+void
+doctor_check(struct doctor *d, bool fine, const char *what, const char *advice)
 {
 	if (fine)
-		good(d, what, "");
+		doctor_good(d, what, "%s", "");
 	else
-		fail(d, what, advice);
+		doctor_fail(d, what, "%s", advice);
 }
 
-/* ---- the database ---- */
+/* ---- settings ---- */
 
+/* "a\nb\n" as "a; b" */
 static void
-look_at_server(struct doctor *d, struct db *db, const struct config *config)
+join_lines(char *text)
 {
-	struct row row = { 0 };
-	int64_t connections = 0;
-	struct span triggers;
-	char text[1024];
+	size_t len = strlen(text);
 
-	if (db_read(db, SQL(doctor), NULL, 0, &row) != OK || !row.found) {
-		fail(d, "triggers", "they cannot be looked up; see the line above");
-		row_free(&row);
-		return;
-	}
-	triggers = row_get(&row, "triggers");
-	snprintf(text, sizeof(text),
-	    "missing, or not enabled always, so that changes are not heard of: %.*s. Enable them, or "
-	    "run: pupitre migrate",
-	    (int)(triggers.len < 700 ? triggers.len : 700), triggers.at);
+	if (len && text[len - 1] == '\n')
+		text[len - 1] = '\0';
 	for (char *at = text; (at = strchr(at, '\n'));)
-		*at = ',';
-	check(d, triggers.len == 0, "triggers", text);
-	if (span_is(row_get(&row, "trigram"), "1"))
-		good(d, "pg_trgm", "");
-	else
-		warn(d, "pg_trgm",
-		    "not there: searches read whole tables; create extension pg_trgm");
-	if (text_number(row_get(&row, "connections"), &connections) &&
-	    connections < config->db_pool + 4)
-		warn(d, "max_connections",
-		    "hardly more than PUPITRE_DB_POOL: other programs need some too");
-	else
-		good(d, "max_connections", "");
-	row_free(&row);
+		*at = ';';
 }
 
 static void
-look_at_database(struct doctor *d, const struct config *config)
+look_at_file(struct doctor *d, const char *path)
 {
-	struct db *db = open_db(config);
-	int missing = 0;
+	struct stat file;
 
-	if (!db) {
-		d->failed++;
-		return;
-	}
-	if (db_ping(db) != OK) {
-		fail(d, "PostgreSQL", "no answer; does it run, and is DATABASE_URL right?");
-		db_close(db);
-		return;
-	}
-	good(d, "PostgreSQL", "");
-	if (migrate_check(db, SQL_MIGRATIONS, &missing) != OK)
-		missing = SQL_MIGRATIONS;
-	check(d, missing == 0, "migrations", "some have not run: pupitre migrate");
-	look_at_server(d, db, config);
-	db_close(db);
+	if (stat(path, &file) == 0 && file.st_mode & S_IROTH)
+		doctor_warn(d, "settings: file",
+		    "everybody may read %s, passwords and all: chmod 600, and give it to pupitre's "
+		    "user",
+		    path);
+	else
+		doctor_good(d, "settings: file", "%s", path);
 }
 
+/* Where pupitre takes them from, the doctor has to take them from as well. */
 static void
-look_at_redis(struct doctor *d, const struct config *config)
+say_where_from(struct doctor *d)
 {
-	struct remote *remote;
+	const char *file = getenv("PUPITRE_ENV_FILE");
 
-	if (!open_remote(config, &remote)) {
-		d->failed++;
-		return;
-	}
-	if (!remote) {
-		warn(d, "Redis", "not configured: each instance has its memory alone");
-		return;
-	}
-	check(d, remote_ping(remote), "Redis",
-	    "no answer; does it run, and are address and password right?");
-	remote_close(remote);
+	if (file && *file)
+		doctor_fail(d, "settings",
+		    "DATABASE_URL is neither in the environment nor in %s: write it there", file);
+	else if (access(ENV_FILE, F_OK) == 0)
+		doctor_fail(d, "settings",
+		    "DATABASE_URL is not in the environment; pupitre's own settings are in " ENV_FILE
+		    ": sudo env PUPITRE_ENV_FILE=" ENV_FILE " pupitrectl doctor");
+	else
+		doctor_fail(d, "settings",
+		    "DATABASE_URL is not in the environment; set it, or name the file that pupitre "
+		    "reads, as in PUPITRE_ENV_FILE=" ENV_FILE);
 }
 
 static void
@@ -142,173 +148,150 @@ look_at_settings(struct doctor *d)
 {
 	struct config config;
 	struct buf faults;
+	char *text = NULL;
 
 	buf_init(&faults, 65536);
-	if (config_read(&config, environ, &faults)) {
-		good(d, "settings", "");
-		look_at_database(d, &config);
-		look_at_redis(d, &config);
+	if (!config_read(&config, environ, &faults)) {
+		text = buf_take(&faults);
+		if (text)
+			join_lines(text);
+		doctor_fail(d, "settings", "%s", text ? text : "not valid");
+	} else if (!config.database_url) {
+		say_where_from(d);
 	} else {
-		char *text = buf_take(&faults);
-
-		fail(d, "settings", text ? text : "not valid");
-		free(text);
+		doctor_good(d, "settings", "%s",
+		    config.env_file ? "from the environment and PUPITRE_ENV_FILE"
+				    : "from the environment");
+		if (config.env_file)
+			look_at_file(d, config.env_file);
+		doctor_postgres(d, &config);
+		doctor_redis(d, &config);
 	}
+	free(text);
 	config_free(&config);
 	buf_free(&faults);
 }
 
 /* ---- the running instance ---- */
 
+/* Whoever opens it is the operator, and can say of any request whose it is. */
+static void
+look_at_socket(struct doctor *d, const char *path)
+{
+	struct stat file;
+
+	if (stat(path, &file) != 0)
+		return; /* said when it is tried */
+	if (!S_ISSOCK(file.st_mode))
+		doctor_fail(d, "socket", "%s is no socket; say which is: --socket", path);
+	else if (file.st_mode & S_IWOTH)
+		doctor_fail(d, "socket",
+		    "%s is open to everybody (mode %03o), who could claim to be anybody: chmod 660, "
+		    "and give it to the group of nginx (systemd: SocketMode=0660)",
+		    path, (unsigned)(file.st_mode & 0777));
+	else
+		doctor_good(d, "socket", "%s, mode %03o", path, (unsigned)(file.st_mode & 0777));
+}
+
+static void
+judge_redis(struct doctor *d, const char *state)
+{
+	if (strcmp(state, "open") == 0)
+		doctor_fail(d, "its Redis",
+		    "it was slow or gone so often that it is left alone (the circuit is open); it is "
+		    "tried again every PUPITRE_BREAKER_MS: see that Redis answers within "
+		    "PUPITRE_REDIS_MS");
+	else
+		doctor_check(d, strcmp(state, "up") == 0 || strcmp(state, "none") == 0, "its Redis",
+		    "it does not reach it: every miss goes to PostgreSQL");
+}
+
 static void
 judge(struct doctor *d, const struct ctl_health *h)
 {
-	check(d, strcmp(h->postgres, "up") == 0, "its PostgreSQL",
+	if (strcmp(h->version, PUPITRE_VERSION) != 0)
+		doctor_warn(d, "its version",
+		    "it runs %s, this is pupitrectl " PUPITRE_VERSION
+		    ": restart it after an upgrade, and install both together",
+		    *h->version ? h->version : "one that it does not tell");
+	else
+		doctor_good(d, "its version", "%s", h->version);
+	doctor_check(d, strcmp(h->postgres, "up") == 0, "its PostgreSQL",
 	    "it does not reach it: what is cached is answered, writes are refused");
-	check(d, strcmp(h->redis, "up") == 0 || strcmp(h->redis, "none") == 0, "its Redis",
-	    "it does not reach it: every miss goes to PostgreSQL");
-	check(d, h->trusted, "its listener",
+	judge_redis(d, h->redis);
+	doctor_check(d, h->trusted, "its listener",
 	    "it does not hear of changes, so nothing cached is trusted; see its log");
 	if (h->waiting > h->pool)
-		warn(d, "its pool", "many callers wait for a connection: raise PUPITRE_DB_POOL");
+		doctor_warn(d, "its pool",
+		    "%lld callers wait for one of %lld connections: raise PUPITRE_DB_POOL",
+		    h->waiting, h->pool);
 	else
-		good(d, "its pool", "");
+		doctor_good(d, "its pool", "%s", "");
 }
 
 static void
 look_at_instance(struct doctor *d)
 {
+	const char *socket = d->options->socket;
 	struct ctl_answer a;
 	struct ctl_health h;
 	const char *why;
-	char text[512];
 
-	if (!ctl_ask(d->options->socket, "/api/test/cache", "action=overview", &a, &why)) {
-		snprintf(text, sizeof(text),
-		    "%s: %s; is it running, and is this its socket "
-		    "(--socket)?",
-		    d->options->socket, why);
-		fail(d, "pupitre", text);
+	look_at_socket(d, socket);
+	if (!ctl_ask(socket, "action=overview", CTL_PATIENCE_MS, &a, &why)) {
+		doctor_fail(d, "pupitre",
+		    "%s: %s; is it running, and is this its socket (--socket)?", socket, why);
 		return;
 	}
-	if (a.status == 200 && ctl_read_health(a.body, &h)) {
-		good(d, "pupitre", h.instance);
+	if (a.status == 200 && ctl_read_health(&a, &h)) {
+		doctor_good(d, "pupitre", "%s", h.instance);
 		judge(d, &h);
 	} else {
-		fail(
-		    d, "pupitre", "it answers, but not with its numbers: are both of one version?");
+		doctor_fail(d, "pupitre",
+		    "it answers, but not with its numbers (HTTP %d): are both of one version?",
+		    a.status);
 	}
 	free(a.body);
 }
 
-/* ---- nginx ---- */
+/* ---- all of it ---- */
 
-static char *
-read_all(FILE *f)
+static int
+report(struct doctor *d)
 {
-	char *text = f ? malloc(NGINX_BYTES) : NULL;
-	size_t n = text ? fread(text, 1, NGINX_BYTES - 1, f) : 0;
-
-	if (text)
-		text[n] = '\0';
-	if (n > 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
-static char *
-nginx_text(const char *file)
-{
-	FILE *f = file ? fopen(file, "r") : popen("PATH=$PATH:/usr/sbin nginx -T 2>/dev/null", "r");
-	char *text = read_all(f);
-
-	if (f && file)
-		fclose(f);
-	else if (f)
-		pclose(f);
-	return text;
-}
-
-static bool
-has(const char *text, const char *pattern)
-{
-	regex_t r;
-	bool found;
-
-	if (regcomp(&r, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE) != 0)
-		return false;
-	found = regexec(&r, text, 0, NULL, 0) == 0;
-	regfree(&r);
-	return found;
-}
-
-/* Those that every request needs; a gateway's and the operator's are apart. */
-static bool
-is_needed(const char *name)
-{
-	return strcmp(name, "AUTH_USER_ID") != 0 && strcmp(name, "AUTH_USER_ROLE") != 0 &&
-	    strcmp(name, "OPERATOR_NETWORK") != 0 && strcmp(name, "PUPITRE_CONTROL") != 0;
-}
-
-static void
-look_at_params(struct doctor *d, const char *text)
-{
-	static const char *const names[] = {
-#define X(field, name) name,
-		REQUEST_PARAMS(X)
-#undef X
-	};
-	char missing[512] = "not passed on, so pupitre is blind to it:";
-	char pattern[128];
-	int count = 0;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(pattern, sizeof(pattern),
-		    "^[[:space:]]*fastcgi_param[[:space:]]+%s[[:space:]]", names[i]);
-		if (is_needed(names[i]) && !has(text, pattern)) {
-			count++;
-			strncat(missing, " ", sizeof(missing) - strlen(missing) - 1);
-			strncat(missing, names[i], sizeof(missing) - strlen(missing) - 1);
-		}
+	if (!d->options->json) {
+		printf("%d ok, %d to look at, %d broken\n", d->fine, d->warned, d->failed);
+		return CTL_FINE;
 	}
-	check(d, count == 0, "nginx: parameters", missing);
-	check(d, !has(text, "^[[:space:]]*fastcgi_param[[:space:]]+PUPITRE_CONTROL"),
-	    "nginx: no operator by nginx",
-	    "PUPITRE_CONTROL makes everybody the operator: take it out at once");
-}
-
-static void
-look_at_nginx(struct doctor *d)
-{
-	char *text = nginx_text(d->options->nginx);
-
-	if (!text || !strstr(text, "pupitre")) {
-		warn(d, "nginx",
-		    "its configuration cannot be read, or has no pupitre; as root, or: nginx -T > FILE "
-		    "and --nginx FILE");
-		free(text);
-		return;
-	}
-	look_at_params(d, text);
-	check(d, has(text, "^[[:space:]]*fastcgi_pass_request_headers[[:space:]]+off"),
-	    "nginx: clients' headers", "fastcgi_pass_request_headers must be off");
-	check(d, has(text, "^[[:space:]]*fastcgi_keep_conn[[:space:]]+on"),
-	    "nginx: kept connections",
-	    "fastcgi_keep_conn must be on, or each request costs a connection");
-	check(d, !has(text, "OPERATOR_NETWORK") || has(text, "^[[:space:]]*deny[[:space:]]+all"),
-	    "nginx: /metrics", "everybody may read it: pupitre-operator.conf must end in deny all");
-	free(text);
+	json_close(&d->list, ']');
+	json_whole(&d->list, "ok", d->fine);
+	json_whole(&d->list, "warned", d->warned);
+	json_whole(&d->list, "failed", d->failed);
+	json_close(&d->list, '}');
+	if (!buf_ok(&d->text))
+		return ctl_fail(d->options, CTL_FAILED, "no memory for the report");
+	ctl_put_json(d->text.at, d->text.len);
+	return CTL_FINE;
 }
 
 int
 ctl_doctor(const struct ctl_options *o)
 {
 	struct doctor d = { .options = o };
+	int code;
 
+	/* What writes to a server that hangs up says so itself. */
+	signal(SIGPIPE, SIG_IGN);
+	if (!random_start())
+		return ctl_fail(o, CTL_FAILED, "there is no randomness");
+	buf_init(&d.text, REPORT_BYTES);
+	d.list = (struct json){ &d.text, false };
+	json_open(&d.list, NULL, '{');
+	json_open(&d.list, "checks", '[');
 	look_at_settings(&d);
 	look_at_instance(&d);
-	look_at_nginx(&d);
-	printf("%d ok, %d to look at, %d broken\n", d.fine, d.warned, d.failed);
-	return d.failed ? CTL_FAILED : CTL_FINE;
+	doctor_nginx(&d);
+	code = report(&d);
+	buf_free(&d.text);
+	return d.failed ? CTL_FAILED : code;
 }

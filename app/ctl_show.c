@@ -1,10 +1,12 @@
 #include "ctl.h"
 
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#define DEPTH 64
 
 /* ---- JSON ---- */
 
@@ -28,20 +30,15 @@ at(struct json_object *o, const char *path)
 	return o;
 }
 
-/* What comes from a cache may hold anything: control bytes do not reach the
- * terminal, as json-c escapes them only when it writes JSON. */
+/* Clean, and good until the eighth from now. */
 static const char *
 text(struct json_object *o, const char *path)
 {
 	static char copies[8][2400];
 	static int next;
-	const char *from = json_object_get_string(at(o, path));
 	char *to = copies[next++ % 8];
-	size_t n = 0;
 
-	for (; from && *from && n < sizeof(copies[0]) - 1; from++)
-		to[n++] = (unsigned char)*from < ' ' || *from == 0x7f ? '?' : *from;
-	to[n] = '\0';
+	ctl_clean(to, sizeof(copies[0]), json_object_get_string(at(o, path)));
 	return to;
 }
 
@@ -63,30 +60,45 @@ length(struct json_object *o)
 	return json_object_is_type(o, json_type_array) ? json_object_array_length(o) : 0;
 }
 
-const char *
-ctl_colour(const char *name)
+/* NULL: not JSON, or not only.  For json_object_put(). */
+static struct json_object *
+parse(const struct ctl_answer *a)
 {
-	static const struct {
-		const char *name;
-		const char *code;
-	} colours[] = { { "good", "\033[32m" }, { "warn", "\033[33m" }, { "bad", "\033[31m" },
-		{ "bold", "\033[1m" }, { "off", "\033[0m" } };
-	const char *no = getenv("NO_COLOR");
+	struct json_tokener *t = a->len <= INT_MAX ? json_tokener_new_ex(DEPTH) : NULL;
+	struct json_object *o = NULL;
 
-	if ((no && *no) || !isatty(STDOUT_FILENO))
-		return "";
-	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
-		if (strcmp(colours[i].name, name) == 0)
-			return colours[i].code;
+	if (!t)
+		return NULL;
+	json_tokener_set_flags(t, JSON_TOKENER_STRICT);
+	o = json_tokener_parse_ex(t, a->body, (int)a->len);
+	if (json_tokener_get_error(t) != json_tokener_success ||
+	    json_tokener_get_parse_end(t) != a->len) {
+		json_object_put(o);
+		o = NULL;
 	}
-	return "";
+	json_tokener_free(t);
+	return o;
 }
 
-static int
-no_sense(void)
+bool
+ctl_is_json(const struct ctl_answer *a)
 {
-	fputs("pupitrectl: the answer makes no sense\n", stderr);
-	return CTL_FAILED;
+	struct json_object *o = parse(a);
+
+	json_object_put(o);
+	return o != NULL;
+}
+
+/* Done with ALL; D is the part of it that was wanted. */
+static int
+done(const struct ctl_options *o, struct json_object *all, const struct json_object *d)
+{
+	bool fine = d != NULL;
+
+	json_object_put(all);
+	return fine ? CTL_FINE
+		    : ctl_fail(o, CTL_FAILED,
+			  "the answer makes no sense: are pupitre and pupitrectl of one version?");
 }
 
 /* ---- stats ---- */
@@ -130,21 +142,20 @@ show_prefix(struct json_object *p)
 }
 
 int
-ctl_show_stats(const char *json)
+ctl_show_stats(const struct ctl_options *o, const struct ctl_answer *a)
 {
-	struct json_object *all = json_tokener_parse(json);
+	struct json_object *all = parse(a);
 	struct json_object *d = at(all, "data");
 	struct json_object *prefixes = at(d, "cache.prefixes");
 
-	if (!d)
-		return no_sense();
+	if (!prefixes)
+		return done(o, all, NULL);
 	show_health(d);
 	printf("\n%s%-26s %7s %10s %8s %8s %8s %8s %8s%s\n", ctl_colour("bold"), "prefix", "hits",
 	    "memory", "redis", "loads", "changed", "evicted", "entries", ctl_colour("off"));
 	for (size_t i = 0; i < length(prefixes); i++)
 		show_prefix(json_object_array_get_idx(prefixes, i));
-	json_object_put(all);
-	return CTL_FINE;
+	return done(o, all, d);
 }
 
 /* ---- top, keys, get ---- */
@@ -163,86 +174,75 @@ show_list(struct json_object *list, const char *title, const char *first, const 
 }
 
 int
-ctl_show_top(const char *json)
+ctl_show_top(const struct ctl_options *o, const struct ctl_answer *a)
 {
-	struct json_object *all = json_tokener_parse(json);
+	struct json_object *all = parse(a);
 	struct json_object *d = at(all, "data");
 
-	if (!d)
-		return no_sense();
+	if (!at(d, "hottest"))
+		return done(o, all, NULL);
 	show_list(at(d, "hottest"), "most read: reads, loads", "reads", "loads");
 	show_list(at(d, "loaded"), "most loaded: loads, reads", "loads", "reads");
 	show_list(at(d, "biggest"), "biggest: bytes, reads", "bytes", "reads");
-	json_object_put(all);
-	return CTL_FINE;
+	return done(o, all, d);
 }
 
 int
-ctl_show_keys(const char *json)
+ctl_show_keys(const struct ctl_options *o, const struct ctl_answer *a)
 {
-	struct json_object *all = json_tokener_parse(json);
+	struct json_object *all = parse(a);
 	struct json_object *keys = at(all, "data.keys");
 
-	if (!keys)
-		return no_sense();
 	for (size_t i = 0; i < length(keys); i++)
 		puts(text(json_object_array_get_idx(keys, i), "key"));
 	if (whole(all, "data.matched") > (long long)length(keys))
 		fprintf(stderr, "pupitrectl: %zu of %lld shown; --limit N shows more\n",
 		    length(keys), whole(all, "data.matched"));
-	json_object_put(all);
-	return CTL_FINE;
+	return done(o, all, keys);
 }
 
 int
-ctl_show_entry(const char *json)
+ctl_show_entry(const struct ctl_options *o, const struct ctl_answer *a)
 {
-	struct json_object *all = json_tokener_parse(json);
+	struct json_object *all = parse(a);
 	struct json_object *d = at(all, "data");
-	struct json_object *body = at(d, "body");
 
-	if (!d)
-		return no_sense();
+	if (!at(d, "key"))
+		return done(o, all, NULL);
 	printf("key     %s\nprefix  %s\nbytes   %lld%s\nttl     %.1f s\netag    %s\nreads   %lld\n"
 	       "loads   %lld\n",
 	    text(d, "key"), text(d, "prefix"), whole(d, "bytes"),
 	    json_object_get_boolean(at(d, "gzip")) ? ", compressed" : "", real(d, "ttlMs") / 1000,
 	    text(d, "etag"), whole(d, "reads"), whole(d, "loads"));
-	puts(json_object_to_json_string_ext(body, JSON_C_TO_STRING_PRETTY));
-	json_object_put(all);
-	return CTL_FINE;
+	ctl_put_pretty(json_object_to_json_string_ext(
+	    at(d, "body"), JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	return done(o, all, d);
 }
 
 void
-ctl_show_refusal(const char *json, int status)
+ctl_read_refusal(const struct ctl_answer *a, char *to, size_t room)
 {
-	struct json_object *all = json_tokener_parse(json);
+	struct json_object *all = parse(a);
 	const char *why = text(all, "error");
 
 	if (!*why)
 		why = text(all, "detail");
-	fprintf(stderr, "pupitrectl: %s (HTTP %d)\n", *why ? why : "refused", status);
+	ctl_clean(to, room, *why ? why : "refused");
 	json_object_put(all);
 }
 
 long long
-ctl_number(const char *json, const char *name)
+ctl_number(const struct ctl_answer *a, const char *name)
 {
-	struct json_object *all = json_tokener_parse(json);
+	struct json_object *all = parse(a);
 	struct json_object *o = at(at(all, "data"), name);
-	long long n = o ? json_object_get_int64(o) : -1;
+	long long n = json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
 
 	json_object_put(all);
 	return n;
 }
 
 /* ---- for watch and doctor ---- */
-
-static void
-copy(char *to, size_t room, const char *from)
-{
-	snprintf(to, room, "%s", from);
-}
 
 static void
 add_up(struct json_object *d, struct ctl_health *h)
@@ -263,7 +263,7 @@ add_up(struct json_object *d, struct ctl_health *h)
 		struct json_object *statuses =
 		    at(json_object_array_get_idx(requests, i), "statuses");
 
-		if (!statuses)
+		if (!json_object_is_type(statuses, json_type_object))
 			continue;
 		json_object_object_foreach(statuses, code, n)
 		{
@@ -271,6 +271,29 @@ add_up(struct json_object *d, struct ctl_health *h)
 			h->requests += json_object_get_int64(n);
 		}
 	}
+}
+
+static void
+take(struct json_object *o, const char *path, char *to, size_t room)
+{
+	ctl_clean(to, room, json_object_get_string(at(o, path)));
+}
+
+/* "12:34:56 cause what tags" */
+static void
+take_change(struct json_object *r, char *to, size_t room)
+{
+	char cause[41];
+	char what[41];
+	char tags[61];
+	const char *when = text(r, "at");
+
+	take(r, "cause", cause, sizeof(cause));
+	take(r, "what", what, sizeof(what));
+	ctl_clean(tags, sizeof(tags),
+	    json_object_to_json_string_ext(
+		at(r, "tags"), JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	snprintf(to, room, "%.8s %s %s %s", when + (strlen(when) > 19 ? 11 : 0), cause, what, tags);
 }
 
 static void
@@ -282,32 +305,27 @@ take_lists(struct json_object *d, struct ctl_health *h)
 	for (size_t i = 0; i < length(hottest) && i < 5; i++) {
 		struct json_object *k = json_object_array_get_idx(hottest, i);
 
-		copy(h->hottest[h->hottest_count], sizeof(h->hottest[0]), text(k, "key"));
+		ctl_clean(h->hottest[h->hottest_count], sizeof(h->hottest[0]), text(k, "key"));
 		h->reads[h->hottest_count++] = whole(k, "reads");
 	}
-	for (size_t i = 0; i < length(recent) && i < 5; i++) {
-		struct json_object *r = json_object_array_get_idx(recent, i);
-
-		snprintf(h->recent[h->recent_count++], sizeof(h->recent[0]), "%.8s %s %.40s %.60s",
-		    text(r, "at") + (strlen(text(r, "at")) > 19 ? 11 : 0), text(r, "cause"),
-		    text(r, "what"),
-		    json_object_to_json_string_ext(at(r, "tags"), JSON_C_TO_STRING_PLAIN));
-	}
+	for (size_t i = 0; i < length(recent) && i < 5; i++)
+		take_change(json_object_array_get_idx(recent, i), h->recent[h->recent_count++],
+		    sizeof(h->recent[0]));
 }
 
 bool
-ctl_read_health(const char *json, struct ctl_health *h)
+ctl_read_health(const struct ctl_answer *a, struct ctl_health *h)
 {
-	struct json_object *all = json_tokener_parse(json);
+	struct json_object *all = parse(a);
 	struct json_object *d = at(all, "data");
+	bool fine = at(d, "health") != NULL;
 
 	memset(h, 0, sizeof(*h));
-	if (!d || !at(d, "health"))
-		return false;
-	copy(h->instance, sizeof(h->instance), text(d, "instance"));
-	copy(h->mode, sizeof(h->mode), text(d, "mode"));
-	copy(h->postgres, sizeof(h->postgres), text(d, "health.postgres.state"));
-	copy(h->redis, sizeof(h->redis), text(d, "health.redis.state"));
+	take(d, "instance", h->instance, sizeof(h->instance));
+	take(d, "version", h->version, sizeof(h->version));
+	take(d, "mode", h->mode, sizeof(h->mode));
+	take(d, "health.postgres.state", h->postgres, sizeof(h->postgres));
+	take(d, "health.redis.state", h->redis, sizeof(h->redis));
 	h->trusted = json_object_get_boolean(at(d, "health.listener.trusted"));
 	h->pool = whole(d, "health.postgres.pool.size");
 	h->waiting = whole(d, "health.postgres.pool.waiting");
@@ -321,5 +339,5 @@ ctl_read_health(const char *json, struct ctl_health *h)
 	add_up(d, h);
 	take_lists(d, h);
 	json_object_put(all);
-	return true;
+	return fine;
 }

@@ -2,18 +2,20 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-#define PATIENCE_MS 10000
+#define PATH "/api/test/cache"
 #define ANSWER_MAX ((size_t)64 << 20)
 #define PARAMS_BYTES 16384
 #define BEGIN 1
@@ -89,7 +91,7 @@ put_param(struct text *t, const char *name, const char *value)
 }
 
 static bool
-make_request(struct text *t, const char *path, const char *query)
+make_request(struct text *t, const char *query)
 {
 	static const char responder[8] = { 0, 1 };
 	size_t begun;
@@ -101,9 +103,9 @@ make_request(struct text *t, const char *path, const char *query)
 	t->len += sizeof(responder);
 	begun = t->len;
 	put_header(t, PARAMS, 0);
-	if (!put_param(t, "REQUEST_METHOD", *query ? "POST" : "GET") ||
-	    !put_param(t, "DOCUMENT_URI", path) || !put_param(t, "QUERY_STRING", query) ||
-	    !put_param(t, "REQUEST_ID", "pupitrectl") || !put_param(t, "PUPITRE_CONTROL", "1"))
+	if (!put_param(t, "REQUEST_METHOD", "POST") || !put_param(t, "DOCUMENT_URI", PATH) ||
+	    !put_param(t, "QUERY_STRING", query) || !put_param(t, "REQUEST_ID", "pupitrectl") ||
+	    !put_param(t, "PUPITRE_CONTROL", "1"))
 		return false;
 	len = t->len - begun - 8;
 	t->at[begun + 4] = (char)(len >> 8);
@@ -132,8 +134,22 @@ wait_for(int fd, short what, int64_t until_ms)
 	return ready > 0 || (ready < 0 && errno == EINTR);
 }
 
+/* Where more are waiting than it lets wait, connect(2) blocks: as long as it
+ * takes a send(2). */
+static void
+bound_connect(int fd, int64_t until_ms)
+{
+	int64_t left = until_ms - clock_ms();
+	struct timeval t;
+
+	if (left < 1)
+		left = 1;
+	t = (struct timeval){ .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000 };
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
 static int
-connect_to(const char *path, const char **why)
+connect_to(const char *path, int64_t until_ms, const char **why)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd;
@@ -143,10 +159,13 @@ connect_to(const char *path, const char **why)
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		bound_connect(fd, until_ms);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
 		return fd;
-	*why = strerror(errno);
+	*why = strerror(errno == EAGAIN ? ETIMEDOUT : errno);
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -170,29 +189,59 @@ send_all(int fd, const char *at, size_t len, int64_t until_ms)
 	return true;
 }
 
-static bool
-receive(int fd, char *to, size_t len, int64_t until_ms)
-{
-	while (len) {
-		ssize_t n = recv(fd, to, len, 0);
+/* ---- the answer ---- */
 
-		if (n == 0) {
-			errno = ECONNRESET;
+#define HUNG_UP \
+	"it hung up without an answer, as it does on those who are not root, its own user or in " \
+	"the socket's group"
+
+static const char *
+say_failure(int error)
+{
+	switch (error) {
+	case ETIMEDOUT:
+		return "no answer in time";
+	case EPIPE:
+	case ECONNRESET:
+		return HUNG_UP;
+	}
+	return strerror(error);
+}
+
+/* Of one, as it comes in. */
+struct reading {
+	int fd;
+	int64_t until_ms;
+	bool any; /* something has come */
+	const char *why;
+};
+
+static bool
+receive(struct reading *r, void *to, size_t len)
+{
+	char *at = to;
+
+	while (len) {
+		ssize_t n = recv(r->fd, at, len, 0);
+
+		if (n == 0 || (n < 0 && errno == ECONNRESET)) {
+			r->why = r->any ? "the answer was cut off" : HUNG_UP;
 			return false;
 		}
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
+		if (n < 0 &&
+		    ((errno != EAGAIN && errno != EINTR) ||
+			!wait_for(r->fd, POLLIN, r->until_ms))) {
+			r->why = say_failure(errno);
 			return false;
-		if (n < 0 && !wait_for(fd, POLLIN, until_ms))
-			return false;
+		}
 		if (n > 0) {
-			to += n;
+			r->any = true;
+			at += n;
 			len -= (size_t)n;
 		}
 	}
 	return true;
 }
-
-/* ---- the answer ---- */
 
 static bool
 append(struct ctl_answer *a, const char *from, size_t len)
@@ -210,7 +259,7 @@ append(struct ctl_answer *a, const char *from, size_t len)
 
 /* Records until the end of the request; all of STDOUT into A. */
 static bool
-read_records(int fd, struct ctl_answer *a, int64_t until_ms, const char **why)
+read_records(struct reading *r, struct ctl_answer *a)
 {
 	unsigned char header[8];
 	static char content[65535 + 255];
@@ -218,23 +267,19 @@ read_records(int fd, struct ctl_answer *a, int64_t until_ms, const char **why)
 	for (;;) {
 		size_t len;
 
-		if (!receive(fd, (char *)header, sizeof(header), until_ms)) {
-			*why = strerror(errno);
+		if (!receive(r, header, sizeof(header)))
 			return false;
-		}
 		len = (size_t)(header[4] << 8 | header[5]);
 		if (header[0] != 1 || header[2] << 8 != 0 || header[3] != 1) {
-			*why = "what listens there does not speak FastCGI";
+			r->why = "what listens there does not speak FastCGI";
 			return false;
 		}
-		if (!receive(fd, content, len + header[6], until_ms)) {
-			*why = strerror(errno);
+		if (!receive(r, content, len + header[6]))
 			return false;
-		}
 		if (header[1] == END)
 			return true;
 		if (header[1] == STDOUT && !append(a, content, len)) {
-			*why = "the answer is too long";
+			r->why = "the answer is too long";
 			return false;
 		}
 	}
@@ -257,34 +302,58 @@ take_head(struct ctl_answer *a)
 }
 
 bool
-ctl_ask(const char *socket, const char *path, const char *query, struct ctl_answer *out,
+ctl_ask(const char *socket, const char *query, int patience_ms, struct ctl_answer *out,
     const char **why)
 {
 	static struct text request;
-	int64_t until_ms = clock_ms() + PATIENCE_MS;
+	struct reading r = { .until_ms = clock_ms() + patience_ms };
 	bool fine = false;
-	int fd;
 
 	*out = (struct ctl_answer){ 0 };
-	if (!make_request(&request, path, query)) {
+	if (!make_request(&request, query)) {
 		*why = "the question is too long";
 		return false;
 	}
-	fd = connect_to(socket, why);
-	if (fd < 0)
+	r.fd = connect_to(socket, r.until_ms, why);
+	if (r.fd < 0)
 		return false;
-	if (!send_all(fd, request.at, request.len, until_ms))
-		*why = strerror(errno);
+	if (!send_all(r.fd, request.at, request.len, r.until_ms))
+		r.why = say_failure(errno);
 	else
-		fine = read_records(fd, out, until_ms, why);
-	close(fd);
+		fine = read_records(&r, out);
+	close(r.fd);
 	if (fine && !take_head(out)) {
-		*why = "the answer has no head";
+		r.why = "the answer has no head";
 		fine = false;
 	}
+	*why = r.why;
 	if (!fine) {
 		free(out->body);
 		out->body = NULL;
 	}
 	return fine;
+}
+
+int
+ctl_answer(const struct ctl_options *o, const char *query, int patience_ms, struct ctl_answer *out)
+{
+	const char *why;
+	char text[1024];
+	int code = CTL_FINE;
+
+	if (!ctl_ask(o->socket, query, patience_ms, out, &why))
+		return ctl_fail(o, CTL_UNREACHABLE,
+		    "%s: %s; is pupitre running, and is this its socket?", o->socket, why);
+	if (out->status != 200) {
+		ctl_read_refusal(out, text, sizeof(text));
+		code = ctl_fail(o, CTL_FAILED, "%s (HTTP %d)", text, out->status);
+	} else if (!ctl_is_json(out)) {
+		code = ctl_fail(
+		    o, CTL_FAILED, "the answer makes no sense: it is not JSON, or not all of it");
+	}
+	if (code != CTL_FINE) {
+		free(out->body);
+		out->body = NULL;
+	}
+	return code;
 }

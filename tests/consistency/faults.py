@@ -124,14 +124,17 @@ def redis_flush(world, rng):
 
 @fault
 def redis_full(world, rng):
-    """maxmemory of next to nothing for a second: evictions, then OOM"""
+    """maxmemory of next to nothing for a second: evictions, of the numbers of the
+    tags too or of entries alone, then OOM"""
     client = world.redis()
-    before = client.config_get("maxmemory")["maxmemory"]
+    before = client.config_get("maxmemory*")
     try:
+        client.config_set("maxmemory-policy", rng.choice(["allkeys-lru", "volatile-lru"]))
         client.config_set("maxmemory", rng.choice(["1", "1mb"]))
         nap(rng, 0.5, 1.5)
     finally:
-        client.config_set("maxmemory", before)
+        client.config_set("maxmemory", before["maxmemory"])
+        client.config_set("maxmemory-policy", before["maxmemory-policy"])
 
 
 @fault
