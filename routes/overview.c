@@ -304,6 +304,8 @@ put_keys(struct json *j, struct app *app, const char *name, const struct survey_
 		json_text(j, "prefix", span_of(policies[k->policy].prefix));
 		json_whole(j, "reads", k->reads);
 		json_whole(j, "loads", k->loads);
+		json_whole(j, "recentReads", k->recent_reads);
+		json_whole(j, "recentLoads", k->recent_loads);
 		json_whole(j, "bytes", (int64_t)k->bytes);
 		if (k->cause[0]) {
 			json_text(j, "cause", span_of(k->cause));

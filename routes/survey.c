@@ -79,6 +79,8 @@ offer(struct survey_list *l, const struct entry *e, uint64_t value,
 	k->policy = e->policy;
 	k->reads = atomic_load_explicit(&e->reads, memory_order_relaxed);
 	k->loads = e->loads;
+	k->recent_reads = entry_recent_reads(e);
+	k->recent_loads = entry_recent_loads(e);
 	k->bytes = entry_bytes(e);
 	return at;
 }
@@ -86,13 +88,13 @@ offer(struct survey_list *l, const struct entry *e, uint64_t value,
 static uint64_t
 reads_of(const struct survey_key *k)
 {
-	return k->reads;
+	return k->recent_reads;
 }
 
 static uint64_t
 loads_of(const struct survey_key *k)
 {
-	return k->loads;
+	return k->recent_loads;
 }
 
 static uint64_t
@@ -129,9 +131,9 @@ see(void *ctx, const struct entry *e)
 
 	if (w->policies[e->policy].internal)
 		return;
-	offer(&s->hottest, e, atomic_load_explicit(&e->reads, memory_order_relaxed), reads_of);
+	offer(&s->hottest, e, entry_recent_reads(e), reads_of);
 	offer(&s->biggest, e, entry_bytes(e), bytes_of);
-	at = e->loads > 1 ? offer(&s->loaded, e, e->loads, loads_of) : -1;
+	at = e->loads > 1 ? offer(&s->loaded, e, entry_recent_loads(e), loads_of) : -1;
 	if (at >= 0)
 		hold_loaded(w, at, e);
 }

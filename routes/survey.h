@@ -18,6 +18,8 @@ struct survey_key {
 	int policy;
 	uint32_t reads;
 	uint32_t loads;
+	uint32_t recent_reads;
+	uint32_t recent_loads;
 	uint64_t bytes;
 	/* Of those that were loaded most: the latest change that touched it, of those
 	 * that are still known; .cause empty: none. */
@@ -34,8 +36,8 @@ struct survey_list {
 
 struct survey {
 	int64_t at_ms; /* monotonic */
-	struct survey_list hottest; /* by reads */
-	struct survey_list loaded; /* by loads; of those that were loaded twice or more */
+	struct survey_list hottest; /* by reads of late */
+	struct survey_list loaded; /* by loads of late; of those loaded twice or more */
 	struct survey_list biggest;
 	struct remote_stats remote;
 	struct remote_server server; /* likewise */

@@ -13,6 +13,7 @@
 #define PING_MS 1000
 #define SAY_MS 5000 /* between two lines about one dependency */
 #define ADAPT_MS 10000
+#define AGE_MS 60000 /* a read of a minute ago weighs half */
 #define ADAPT_LEAST 20 /* entries that ended, before anything is concluded */
 
 struct dependency {
@@ -36,6 +37,7 @@ struct tend {
 	int64_t looked_ms;
 	int64_t pinged_ms;
 	int64_t adapted_ms;
+	int64_t aged_ms;
 	struct memory_use seen[MEMORY_POLICIES];
 };
 
@@ -145,6 +147,15 @@ adapt(struct tend *t, int64_t now_ms)
 
 /* ---- the thread ---- */
 
+static void
+age(struct tend *t, int64_t now_ms)
+{
+	if (now_ms - t->aged_ms < AGE_MS)
+		return;
+	t->aged_ms = now_ms;
+	memory_age(cache_memory(t->app->cache));
+}
+
 static bool
 rest_a_tick(struct tend *t)
 {
@@ -164,7 +175,7 @@ run(void *arg)
 {
 	struct tend *t = arg;
 
-	t->adapted_ms = clock_ms();
+	t->adapted_ms = t->aged_ms = clock_ms();
 	do {
 		int64_t now_ms = clock_ms();
 		struct cache_state state;
@@ -175,6 +186,7 @@ run(void *arg)
 			look_at_health(t, now_ms);
 		}
 		adapt(t, now_ms);
+		age(t, now_ms);
 		/* Before the listener has heard of anything, nothing is stored. */
 		cache_read_state(t->app->cache, &state);
 		t->warms = warm_step(t->app->warm, state.trusted, now_ms);

@@ -358,6 +358,8 @@ warm_want(struct warm *w, const char *cause)
 		return;
 	pthread_mutex_lock(&w->lock);
 	w->wanted = cause;
+	w->state.running = true; /* at once, for who looks */
+	w->state.done = w->state.total = 0;
 	pthread_mutex_unlock(&w->lock);
 }
 

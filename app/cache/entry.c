@@ -85,6 +85,24 @@ entry_release(struct entry *e)
 		free(e);
 }
 
+static uint32_t
+read_now(const _Atomic uint32_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+uint32_t
+entry_recent_reads(const struct entry *e)
+{
+	return read_now(&e->reads_weight) + read_now(&e->reads) - read_now(&e->reads_aged);
+}
+
+uint32_t
+entry_recent_loads(const struct entry *e)
+{
+	return read_now(&e->loads_weight) + e->loads - read_now(&e->loads_aged);
+}
+
 struct span
 entry_key(const struct entry *e)
 {

@@ -35,6 +35,11 @@ struct entry {
 	uint32_t body_len;
 	_Atomic uint32_t reads; /* of this key, as long as it is in memory; about */
 	uint32_t loads; /* likewise, by the loader */
+	/* What they were, and what they have weighed, when memory_age() last came. */
+	_Atomic uint32_t reads_aged;
+	_Atomic uint32_t loads_aged;
+	_Atomic uint32_t reads_weight;
+	_Atomic uint32_t loads_weight;
 	_Atomic uint32_t noted; /* by shadow.h */
 	_Atomic uint32_t refresh; /* ms behind made_ms: not refreshed again before */
 	uint64_t loaded; /* the number that was current before its load */
@@ -77,6 +82,10 @@ entry_count_read(struct entry *e)
 	atomic_store_explicit(&e->reads, atomic_load_explicit(&e->reads, memory_order_relaxed) + 1,
 	    memory_order_relaxed);
 }
+
+/* Of late: half as much for each memory_age() that has come by since. */
+uint32_t entry_recent_reads(const struct entry *e);
+uint32_t entry_recent_loads(const struct entry *e);
 
 struct span entry_key(const struct entry *e);
 struct span entry_etag(const struct entry *e);

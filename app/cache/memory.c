@@ -295,6 +295,18 @@ add(struct shard *s, struct entry *e)
 	count_in(s, e);
 }
 
+static void
+inherit(struct entry *e, const struct entry *old)
+{
+	e->loads += old->loads;
+	e->reads_aged = old->reads_aged;
+	e->loads_aged = old->loads_aged;
+	e->reads_weight = old->reads_weight;
+	e->loads_weight = old->loads_weight;
+	/* This use, too. */
+	e->reads = old->reads + 1;
+}
+
 /* E takes the place of an entry with its key, and counts as hit: it was asked
  * for more than once. */
 static struct entry *
@@ -310,9 +322,7 @@ replace(struct memory *m, struct shard *s, struct entry **place, struct entry *e
 		use_of(s, old)->expiries++;
 	}
 	*place = e;
-	e->loads += old->loads;
-	atomic_store_explicit(&e->reads,
-	    atomic_load_explicit(&old->reads, memory_order_relaxed) + 1, memory_order_relaxed);
+	inherit(e, old);
 	e->chain = old->chain;
 	e->newer = old->newer;
 	e->older = old->older;

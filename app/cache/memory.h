@@ -70,6 +70,9 @@ void memory_walk(
     struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx);
 /* For every entry that there is, even if it may not be given any more. */
 void memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e), void *ctx);
+/* What the keys were read and loaded before weighs half of what it did: see
+ * entry_recent_reads().  One thread, now and then. */
+void memory_age(struct memory *m);
 /* The entry of KEY if it could be given now, without counting as a look-up; a
  * reference for the caller. */
 struct entry *memory_find(struct memory *m, struct span key, int64_t now_ms);

@@ -114,6 +114,32 @@ memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e),
 	walk(m, &(struct walk){ true, 0, see, ctx });
 }
 
+static void
+set(_Atomic uint32_t *n, uint32_t value)
+{
+	atomic_store_explicit(n, value, memory_order_relaxed);
+}
+
+static void
+age(void *ctx, const struct entry *entry)
+{
+	struct entry *e = (struct entry *)(uintptr_t)entry;
+	uint32_t reads = entry_recent_reads(e);
+	uint32_t loads = entry_recent_loads(e);
+
+	(void)ctx;
+	set(&e->reads_aged, atomic_load_explicit(&e->reads, memory_order_relaxed));
+	set(&e->loads_aged, e->loads);
+	set(&e->reads_weight, reads / 2);
+	set(&e->loads_weight, loads / 2);
+}
+
+void
+memory_age(struct memory *m)
+{
+	memory_walk_all(m, age, NULL);
+}
+
 /* ---- one ---- */
 
 struct entry *

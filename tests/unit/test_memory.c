@@ -378,6 +378,38 @@ one_eviction_looks_at_some_entries_only(void **state)
 	memory_free(m);
 }
 
+static void
+what_was_read_of_late_weighs_more(void **state)
+{
+	struct memory *m = memory_new(100000, 1, &tags);
+	struct entry *e;
+
+	(void)state;
+	assert_true(put(m, "k", 10, "course:1"));
+	e = memory_get(m, span_of("k"), 0);
+	for (int i = 0; i < 100; i++)
+		entry_count_read(e);
+	assert_int_equal(entry_recent_reads(e), 101); /* and the one it was made for */
+	memory_age(m);
+	assert_int_equal(entry_recent_reads(e), 50);
+	memory_age(m);
+	entry_count_read(e);
+	assert_int_equal(entry_recent_reads(e), 26);
+	entry_release(e);
+	/* What takes its place goes on with it. */
+	assert_true(put(m, "k", 20, "course:1"));
+	e = memory_get(m, span_of("k"), 0);
+	assert_int_equal(entry_recent_reads(e), 27);
+	assert_int_equal(e->reads, 103);
+	entry_release(e);
+	for (int i = 0; i < 10; i++)
+		memory_age(m);
+	e = memory_get(m, span_of("k"), 0);
+	assert_int_equal(entry_recent_reads(e), 0);
+	entry_release(e);
+	memory_free(m);
+}
+
 struct growth {
 	struct memory *m;
 	_Atomic bool walked;
@@ -597,6 +629,7 @@ main(void)
 		cmocka_unit_test(what_is_stored_anew_after_a_write_is_no_newcomer),
 		cmocka_unit_test(one_eviction_looks_at_some_entries_only),
 		cmocka_unit_test(a_small_cache_is_not_cut_into_shards),
+		cmocka_unit_test(what_was_read_of_late_weighs_more),
 		cmocka_unit_test(a_walk_sees_each_once_and_lets_others_store),
 		cmocka_unit_test(threads_share_it),
 		cmocka_unit_test(threads_get_what_is_their_own),
