@@ -12,6 +12,8 @@
 #define AGE_FACTOR 100
 #define MOST_AGE_MS 5000
 #define LATEST "50"
+/* A load comes no later behind the change that made it necessary. */
+#define BLAME_MS 60000
 
 struct surveyor {
 	pthread_mutex_t lock; /* held while it is made: who else looks waits for it */
@@ -166,20 +168,30 @@ copy(char *to, size_t room, struct span from)
 	snprintf(to, room, "%.*s", SPAN_ARG(from));
 }
 
-/* LINE is of outbox_recent: cause, words, tags, with tabs between. */
+/* Can it be why the entry was loaded, or why it will be? */
+static bool
+may_be_why(const struct entry *e, int64_t age_ms)
+{
+	return age_ms <= clock_ms() - e->made_ms + BLAME_MS;
+}
+
+/* LINE is of outbox_recent: age, cause, words, tags, with tabs between. */
 static void
 blame(struct walk *w, struct span line)
 {
 	struct survey_list *l = &w->survey->loaded;
+	int64_t age_ms = 0;
+	bool dated = text_number(cut(&line, '\t'), &age_ms);
 	struct span cause = cut(&line, '\t');
 	struct span what = cut(&line, '\t');
 
-	while (line.len) {
+	while (dated && line.len) {
 		struct span tag = cut(&line, '\t');
 		uint16_t slot = tag_slot(tag);
 
 		for (int i = 0; i < l->count; i++) {
-			if (l->top[i].cause[0] || !bears(w->loaded[i], slot))
+			if (l->top[i].cause[0] || !bears(w->loaded[i], slot) ||
+			    !may_be_why(w->loaded[i], age_ms))
 				continue;
 			copy(l->top[i].cause, sizeof(l->top[i].cause), cause);
 			copy(l->top[i].what, sizeof(l->top[i].what), what);

@@ -42,25 +42,36 @@ async function act(preview, deed) {
 	}
 }
 
+/* What a tag touches elsewhere, nobody knows; of a pattern nothing is left to do. */
+function sure(data, kind, what) {
+	if (data.touched === 0)
+		return kind === 'pattern' ? null : say('sureUnknown', { what });
+	return say(data.complete ? 'sureInvalidate' : 'sureAtLeast', { n: whole(data.touched), count: data.touched, what });
+}
+
+const done = ({ data }) => say('done', { n: whole(data.touched), count: data.touched });
+
 function invalidate(event) {
 	const form = event.target;
-	const what = { [form.kind.value]: form.value.value.trim() };
+	const kind = form.kind.value;
+	const value = form.value.value.trim();
 
 	event.preventDefault();
-	return act(async () => {
-		const { data } = await ask('invalidate', { ...what, dryRun: 1 });
-		return data.touched ? say('sureInvalidate', { n: whole(data.touched), what: `${say(form.kind.value)}: ${form.value.value.trim()}` }) : null;
-	}, async () => say('done', { n: whole((await ask('invalidate', what)).data.touched) }));
+	return act(async () => sure((await ask('invalidate', { [kind]: value, dryRun: 1 })).data, kind, `${say(kind)}: ${value}`),
+		async () => done(await ask('invalidate', { [kind]: value })));
 }
 
 const clear = () => act(
-	async () => say('sureClear', { n: whole((await ask('clear', { dryRun: 1 })).data.touched) }),
+	async () => {
+		const { touched } = (await ask('clear', { dryRun: 1 })).data;
+		return say('sureClear', { n: whole(touched), count: touched });
+	},
 	async () => { await ask('clear', {}); return say('doneClear'); });
 
 const warm = (rate) => act(
 	async () => {
 		const { data } = await ask('warm', { dryRun: 1 });
-		return data.keys ? say('sureWarm', { n: whole(data.keys), rate: whole(rate()) }) : null;
+		return data.keys ? say('sureWarm', { n: whole(data.keys), count: data.keys, rate: whole(rate()) }) : null;
 	},
 	async () => { await ask('warm', {}); return say('doneWarm'); });
 

@@ -3,7 +3,7 @@ import uPlot from '../vendor/uPlot.esm.js';
 import { el, fill, $ } from './dom.js';
 import { say, clock, percent, rate, language } from './words.js';
 
-const HEIGHT = 170;
+export const CHART_HEIGHT = 170;
 const ROWS = 12;
 const ms = (x) => x * 1000;
 const mb = (x) => x / 1048576;
@@ -11,26 +11,27 @@ const mb = (x) => x / 1048576;
 const charts = [
 	{ name: 'chartRatio', format: percent, max: 1, lines: [['tRatio', (s) => s.ratio]] },
 	{ name: 'chartRequests', format: rate, lines: [['memoryHits', (s) => s.memoryHits], ['fromRedis', (s) => s.redisHits],
-		['loadedNow', (s) => s.misses], ['staleNow', (s) => s.stale], ['errors', (s) => s.errors]] },
+		['loadedNow', (s) => s.misses], ['sharedNow', (s) => s.collapsed], ['staleNow', (s) => s.stale], ['errors', (s) => s.errors]] },
 	{ name: 'chartLatency', format: rate, lines: [['p50', (s) => ms(s.p50)], ['p95', (s) => ms(s.p95)], ['p99', (s) => ms(s.p99)]] },
 	{ name: 'chartMemory', format: rate, lines: [['memory', (s) => mb(s.memoryBytes)], ['redis', (s) => mb(s.redisBytes)]] },
 	{ name: 'chartEnds', format: rate, lines: [['evicted', (s) => s.evictions], ['changed', (s) => s.invalidated],
 		['expired', (s) => s.expiries]] },
 ];
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 /* Told apart without colours too. */
-const dashes = [[], [6, 4], [2, 3], [10, 3, 2, 3], [1, 4]];
+const dashes = [[], [6, 4], [2, 3], [10, 3, 2, 3], [1, 4], [12, 6]];
+
+export const axis = () => ({ stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') } });
 
 function options(chart, width) {
-	const axis = { stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') } };
 	const date = new Intl.DateTimeFormat(language(), { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 	return {
-		width, height: HEIGHT, legend: { show: false }, cursor: { show: false },
+		width, height: CHART_HEIGHT, legend: { show: false }, cursor: { show: false },
 		scales: { x: { time: true }, y: { range: (u, low, high) => [0, chart.max ?? (high > 0 ? high * 1.1 : 1)] } },
-		axes: [{ ...axis, space: 90, values: (u, at) => at.map((s) => date.format(s * 1000)) },
-			{ ...axis, size: 58, values: (u, at) => at.map((x) => chart.format(x)) }],
+		axes: [{ ...axis(), space: 90, values: (u, at) => at.map((s) => date.format(s * 1000)) },
+			{ ...axis(), size: 58, values: (u, at) => at.map((x) => chart.format(x)) }],
 		series: [{}, ...chart.lines.map((l, i) => ({ stroke: colour(`--s${i + 1}`), width: 2, dash: dashes[i], points: { show: false } }))],
 	};
 }
@@ -64,7 +65,7 @@ export class Charts {
 	resize() {
 		for (const v of this.views) {
 			if (v.plot && v.place.clientWidth && v.plot.width !== v.place.clientWidth)
-				v.plot.setSize({ width: v.place.clientWidth, height: HEIGHT });
+				v.plot.setSize({ width: v.place.clientWidth, height: CHART_HEIGHT });
 		}
 	}
 

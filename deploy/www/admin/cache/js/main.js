@@ -3,7 +3,8 @@ import { $, el } from './dom.js';
 import { History } from './numbers.js';
 import { languages, language, setLanguage, say, seconds } from './words.js';
 import { makeCharts } from './charts.js';
-import { show } from './tables.js';
+import { makeCurve } from './curve.js';
+import { show, wireTables } from './tables.js';
 import { wireActions } from './actions.js';
 
 const EVERY_MS = 2000;
@@ -14,7 +15,10 @@ const histories = new Map();
 let chosen = null;
 let answeredAt = Date.now();
 let ended = null; /* why nothing is asked any more */
+let paused = false;
+let timer = 0;
 let charts;
+let curve;
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 /* A browser may refuse to keep anything. */
@@ -25,9 +29,10 @@ const kept = {
 
 function banner() {
 	const age = Date.now() - answeredAt;
-	const text = ended ? say(ended) : age > OLD_MS ? say('oldData', { s: seconds(Math.round(age / 1000)) }) : '';
+	const text = ended ? say(ended) : paused ? say('paused') : age > OLD_MS ? say('oldData', { s: seconds(Math.round(age / 1000)) }) : '';
 
 	document.body.classList.toggle('old', text !== '');
+	$('banner').classList.toggle('calm', paused && !ended);
 	$('banner').hidden = text === '';
 	if ($('banner').dataset.text === text)
 		return;
@@ -42,6 +47,7 @@ function render() {
 		return;
 	show(history);
 	charts.show(history.steps);
+	curve.show(history.data.curve);
 }
 
 function listInstances() {
@@ -85,8 +91,18 @@ async function poll() {
 		/* The banner says how old it is. */
 	}
 	banner();
-	if (!ended)
-		setTimeout(poll, EVERY_MS);
+	if (!ended && !paused)
+		timer = setTimeout(poll, EVERY_MS);
+}
+
+function pause() {
+	paused = !paused;
+	$('pause').setAttribute('aria-pressed', String(paused));
+	clearTimeout(timer);
+	if (paused)
+		banner();
+	else
+		poll();
 }
 
 function speak() {
@@ -95,8 +111,8 @@ function speak() {
 	for (const node of document.querySelectorAll('[data-label]'))
 		node.setAttribute('aria-label', say(node.dataset.label));
 	document.title = say('title');
-	delete $('findings').dataset.text;
 	charts.build();
+	curve.build();
 	render();
 	banner();
 }
@@ -117,10 +133,13 @@ function wire() {
 	$('theme').addEventListener('change', (e) => { kept.set('theme', e.target.value); paint(); speak(); });
 	$('instance').addEventListener('change', (e) => { chosen = e.target.value; render(); });
 	dark.addEventListener('change', () => { paint(); speak(); });
+	$('pause').addEventListener('click', pause);
+	wireTables(render);
 	wireActions(() => histories.get(chosen)?.data.warming.ratePerS ?? 0);
 }
 
 charts = makeCharts();
+curve = makeCurve();
 wire();
 paint();
 speak();

@@ -4,11 +4,14 @@ export const LAST_MS = 60000;
 const KEPT = 300;
 
 const sum = (list, of) => list.reduce((all, one) => all + (of(one) || 0), 0);
+const byName = (histograms) => new Map(Object.entries(histograms).map(([name, h]) => [name, h.counts]));
 
 export function totals(data) {
 	const p = data.cache.prefixes;
 	const statuses = data.requests.flatMap((r) => Object.entries(r.statuses));
-	const counts = new Array(data.latency.bounds.length + 1).fill(0);
+	const none = new Array(data.latency.bounds.length + 1).fill(0);
+	const counts = [...none];
+
 	for (const h of Object.values(data.latency.request))
 		h.counts.forEach((n, i) => { counts[i] += n; });
 	return {
@@ -20,19 +23,28 @@ export function totals(data) {
 		redisHits: sum(p, (x) => x.redisHits),
 		misses: sum(p, (x) => x.misses),
 		collapsed: sum(p, (x) => x.collapsed),
-		stale: sum(p, (x) => x.stale),
+		stale: sum(p, (x) => x.stale + x.grace),
 		evictions: sum(p, (x) => x.evictions),
 		invalidated: sum(p, (x) => x.invalidated),
 		expiries: sum(p, (x) => x.expiries),
+		reads: data.health.postgres.pool.reads,
+		commits: data.health.postgres.pool.commits,
 		waitSeconds: data.health.postgres.pool.waitSeconds,
 		timeouts: data.health.postgres.pool.timeouts,
 		refused: data.health.workers.refused,
 		lost: data.health.listener.lost,
+		evictedKeys: data.health.redis.evictedKeys,
 		memoryBytes: data.cache.bytes,
 		redisBytes: data.health.redis.bytes,
 		counts,
-		prefixes: new Map(p.map((x) => [x.prefix, x])),
-		loads: new Map(data.loaded.map((k) => [k.key, { loads: k.loads, reads: k.reads }])),
+		/* Of the last minute alone, see History. */
+		detail: {
+			prefixes: new Map(p.map((x) => [x.prefix, x])),
+			loads: new Map(data.loaded.map((k) => [k.key, { loads: k.loads, reads: k.reads }])),
+			request: byName(data.latency.request), hit: byName(data.latency.hit),
+			redis: byName(data.latency.redis), load: byName(data.latency.load),
+			listener: data.latency.listener?.counts ?? none,
+		},
 	};
 }
 
@@ -44,7 +56,7 @@ export function quantile(q, bounds, counts) {
 	if (all === 0)
 		return NaN;
 	for (let i = 0; i < counts.length; i++) {
-		if (below + counts[i] >= q * all) {
+		if (counts[i] > 0 && below + counts[i] >= q * all) {
 			const from = i === 0 ? 0 : bounds[i - 1];
 			const to = i < bounds.length ? bounds[i] : bounds[bounds.length - 1];
 			return from + (to - from) * ((q * all - below) / counts[i]);
@@ -53,6 +65,9 @@ export function quantile(q, bounds, counts) {
 	}
 	return bounds[bounds.length - 1];
 }
+
+/* What was counted between; WAS may be missing. */
+export const more = (now, was) => now.map((n, i) => n - (was?.[i] ?? 0));
 
 export function ratio(a, b) {
 	const hits = b.memoryHits - a.memoryHits + b.redisHits - a.redisHits + b.collapsed - a.collapsed;
@@ -64,15 +79,15 @@ export function ratio(a, b) {
 export function between(a, b, bounds) {
 	const s = (b.ms - a.ms) / 1000;
 	const rate = (name) => Math.max(0, (b[name] - a[name]) / s);
-	const counts = b.counts.map((n, i) => n - a.counts[i]);
+	const counts = more(b.counts, a.counts);
 
 	return {
 		at: b.at,
 		requests: rate('requests'), errors: rate('errors'),
-		memoryHits: rate('memoryHits'), redisHits: rate('redisHits'), misses: rate('misses'),
+		memoryHits: rate('memoryHits'), redisHits: rate('redisHits'), misses: rate('misses'), collapsed: rate('collapsed'),
 		stale: rate('stale'), evictions: rate('evictions'), invalidated: rate('invalidated'),
 		expiries: rate('expiries'), waiting: rate('waitSeconds'), timeouts: rate('timeouts'),
-		refused: rate('refused'),
+		refused: rate('refused'), lost: rate('lost'), reads: rate('reads'), commits: rate('commits'), evictedKeys: rate('evictedKeys'),
 		ratio: ratio(a, b),
 		p50: quantile(0.5, bounds, counts), p95: quantile(0.95, bounds, counts),
 		p99: quantile(0.99, bounds, counts),
@@ -102,6 +117,10 @@ export class History {
 			this.totals.shift();
 			this.steps.shift();
 		}
+		for (const t of this.totals) {
+			if (now.ms - t.ms > 2 * LAST_MS)
+				t.detail = null;
+		}
 	}
 
 	get now() { return this.totals.at(-1); }
@@ -112,8 +131,21 @@ export class History {
 		return this.totals.find((t) => now.ms - t.ms <= LAST_MS);
 	}
 
+	get seconds() { return (this.now.ms - this.then.ms) / 1000; }
+
 	/* Over the last minute; null before there are two answers. */
 	get minute() {
-		return this.totals.length > 1 ? between(this.then, this.now, this.data.latency.bounds) : null;
+		return this.then === this.now ? null : between(this.then, this.now, this.data.latency.bounds);
 	}
+
+	/* Counts by bucket of the last minute: KIND is request, hit, redis or load. */
+	times(kind) {
+		const then = this.then.detail[kind];
+		return [...this.now.detail[kind]].map(([name, counts]) => [name, more(counts, then.get(name))])
+			.filter(([, counts]) => counts.some((n) => n > 0));
+	}
+
+	get delays() { return more(this.now.detail.listener, this.then.detail.listener); }
+
+	quantile(q, counts) { return quantile(q, this.data.latency.bounds, counts); }
 }
