@@ -32,7 +32,7 @@ def world(seen):
 
 def environment(stack, **more):
     env = stack.app_environment()
-    env["PUPITRE_LISTEN"] = os.path.join(os.path.realpath(stack.run), "app.sock")
+    env["PUPITRE_LISTEN"] = stack.witness().path
     env.update(more)
     return env
 
@@ -77,7 +77,9 @@ def test_stats(seen, warm):
     assert re.search(r"PostgreSQL\s+up", text) and re.search(r"Redis\s+up", text)
     assert re.search(r"admin:course:details\s+\d+\.\d%", text)
     assert "\033" not in text  # no terminal
+    before = seen.witness().checked
     data = json.loads(ctl(seen, "stats", "--json"))["data"]
+    assert seen.witness().checked == before + 1  # it asks through there
     assert data["health"]["postgres"]["state"] == "up"
 
 
