@@ -203,11 +203,18 @@ class Witness:
                             continue
                         answer = said.feed(data)
                         if answer:
-                            Connection.check(*asked.take(), answer)
-                            self.checked += 1
+                            self._check(*asked.take(), answer)
                         client.sendall(data)
             except OSError:
                 pass  # either has gone
+
+    def _check(self, *exchange):
+        """Before the client hears of it, so that its test cannot be over."""
+        try:
+            Connection.check(*exchange)
+        except AssertionError:
+            pass  # it is kept among openapi.mismatches
+        self.checked += 1
 
     def close(self):
         self.listening.close()
