@@ -13,7 +13,7 @@ import openapi
 class Session(requests.Session):
     """requests' own."""
 
-    def __init__(self, not_ours=None):
+    def __init__(self, *, not_ours=None):
         super().__init__()
         self.trust_env = False  # no proxy
         self.not_ours = not_ours
@@ -55,7 +55,7 @@ class Answer:
 class Wire:
     """A connection to a stack's nginx for one request, to be written by hand."""
 
-    def __init__(self, stack, not_ours=None):
+    def __init__(self, stack, *, not_ours=None):
         self.not_ours = not_ours
         self.socket = socket.create_connection(("127.0.0.1", stack.port), timeout=10)
         self.sent = self.said = b""
@@ -99,9 +99,9 @@ class Wire:
         self.socket.close()
 
 
-def exchange(stack, text, not_ours=None):
+def exchange(stack, text, *, not_ours=None):
     """Send TEXT, a request that wants its connection closed; the Answer."""
-    wire = Wire(stack, not_ours)
+    wire = Wire(stack, not_ours=not_ours)
     try:
         wire.send(text.encode())
         while wire.listen():

@@ -184,14 +184,14 @@ class Stack:
 
     # -- asking
 
-    def ask(self, method, path, token=None, headers=None, session=None, not_ours=None,
+    def ask(self, method, path, token=None, headers=None, session=None, *, not_ours=None,
             **kwargs):
         """NOT_OURS says why the answer will be none of the API's."""
         headers = dict(headers or {})
         if token:
             headers["Authorization"] = f"Bearer {token}"
         kwargs.setdefault("timeout", 30)
-        session = client.Session(not_ours) if not_ours else session or self.session
+        session = client.Session(not_ours=not_ours) if not_ours else session or self.session
         return session.request(method, self.url + path, headers=headers, allow_redirects=False,
                                **kwargs)
 

@@ -247,6 +247,7 @@ def test_answers_have_been_validated(stack):
 # What may ask, and what may talk of sockets for another reason.
 WAYS = {"client.py", "fcgi.py", "stack.py"}
 OTHER_SOCKETS = {
+    ("conftest.py", "a switch"): "which it is that turns the validation of fcgi.py on",
     ("test_ctl.py", "socket"): "servers that speak nonsense to pupitrectl",
     ("test_server.py", "socket"): "a socket handed over as systemd does; one end shut down",
     ("test_server.py", "a script"): "a stranger's, whose bytes go to fcgi.check_bytes",
@@ -279,6 +280,8 @@ def looked_at(path):
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Call):
             reasons += [k.value for k in node.keywords if k.arg == "not_ours"]
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            ways |= {"a switch" for name in ("check", "not_ours") if node.attr == name}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(
                 r"\b(curl|wget|socat|ncat)\b|import [\w, ]*socket|/dev/tcp|consistency/run",
                 node.value):
@@ -304,7 +307,8 @@ def test_no_test_goes_around_the_validation(tmp_path):
     assert found == set(OTHER_SOCKETS)
     assert reasons == NOT_OURS
     for text in ("import requests", "from http import client", "import http.client as c",
-                 "from urllib.request import urlopen", "import socket", "run(['curl', '-s'])"):
+                 "from urllib.request import urlopen", "import socket", "run(['curl', '-s'])",
+                 "fcgi.Connection.check = None", "stack.session.not_ours = 'so'"):
         (tmp_path / "x.py").write_text(text)
         assert looked_at(tmp_path / "x.py")[0], text
     (tmp_path / "x.py").write_text("import http.server, urllib.parse; get(not_ours='so')")
