@@ -18,7 +18,7 @@ CTL = os.path.join(os.path.dirname(BINARY), "pupitrectl")
 def environment(stack, **more):
     """Those of the stack's app, and these; None takes one away."""
     env = stack.app_environment()
-    env["PUPITRE_LISTEN"] = os.path.join(os.path.realpath(stack.run), "app.sock")
+    env["PUPITRE_LISTEN"] = stack.witness().path  # what it is told is validated
     env.update(more)
     return {name: value for name, value in env.items() if value is not None}
 

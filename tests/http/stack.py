@@ -20,8 +20,8 @@ import uuid
 import psycopg2
 import psycopg2.extensions
 import redis
-import requests
 
+import client
 import fcgi
 import openapi
 
@@ -69,9 +69,9 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         # What is loaded without being asked for would spoil many a count.
         self.settings = {"PUPITRE_WARM_KEYS": "0", **{k: str(v) for k, v in settings.items()}}
-        self.session = requests.Session()
-        self.session.trust_env = False  # no proxy
+        self.session = client.Session()
         self.seconds = []
+        self.overhears = None
 
     # -- starting and stopping
 
@@ -96,6 +96,8 @@ class Stack:
     def down(self):
         for second in self.seconds:
             second.stop()
+        if self.overhears:
+            self.overhears.close()
         self.stack("down", check=False)
         if self in self.running:
             self.running.remove(self)
@@ -119,6 +121,15 @@ class Stack:
     def instance(self, part):
         """One of the apps, to be asked without nginx."""
         return Instance(os.path.join(os.path.realpath(self.run), part + ".sock"))
+
+    def witness(self):
+        """A socket that stands for the app's, for programs that ask by themselves:
+        their answers are checked as ours are."""
+        if not self.overhears:
+            run = os.path.realpath(self.run)
+            self.overhears = fcgi.Witness(os.path.join(run, "witness.sock"),
+                                          os.path.join(run, "app.sock"))
+        return self.overhears
 
     def app_restart(self, **settings):
         """Stop every app and start it again, with these settings for good."""
@@ -173,18 +184,16 @@ class Stack:
 
     # -- asking
 
-    def ask(self, method, path, token=None, headers=None, session=None, **kwargs):
+    def ask(self, method, path, token=None, headers=None, session=None, *, not_ours=None,
+            **kwargs):
+        """NOT_OURS says why the answer will be none of the API's."""
         headers = dict(headers or {})
         if token:
             headers["Authorization"] = f"Bearer {token}"
         kwargs.setdefault("timeout", 30)
-        r = (session or self.session).request(
-            method, self.url + path, headers=headers, allow_redirects=False, **kwargs)
-        if "GATEWAY" not in self.settings and not kwargs.get("stream"):
-            openapi.check(method, r.request.path_url, r.status_code,
-                          {k.lower(): v for k, v in r.headers.items()
-                           if k.lower() != "content-encoding"}, r.content)
-        return r
+        session = client.Session(not_ours=not_ours) if not_ours else session or self.session
+        return session.request(method, self.url + path, headers=headers, allow_redirects=False,
+                               **kwargs)
 
     def get(self, path, token=None, **kwargs):
         return self.ask("GET", path, token, **kwargs)
@@ -275,6 +284,16 @@ class Stack:
         return lines
 
 
+def check_fcgi(params, body, answer):
+    """An exchange with an app's socket, against the document."""
+    query = params.get("QUERY_STRING")
+    lines = (line.split(": ", 1) for line in answer.head.split("\r\n") if ": " in line)
+    openapi.check(openapi.Exchange(
+        params["REQUEST_METHOD"], params["DOCUMENT_URI"] + ("?" + query if query else ""),
+        params.get("CONTENT_TYPE"), body, answer.status, {k.lower(): v for k, v in lines},
+        answer.body, by_nginx=False))
+
+
 class Instance:
     """A pupitre, asked through its socket as nginx would ask."""
 
@@ -296,10 +315,6 @@ class Instance:
             answer = connection.ask(path, method, body, **params)
         finally:
             connection.close()
-        if answer:
-            lines = (line.split(": ", 1) for line in answer.head.split("\r\n") if ": " in line)
-            openapi.check(method, path, answer.status, {k.lower(): v for k, v in lines},
-                          answer.body)
         return answer
 
     def get(self, path, token=None):

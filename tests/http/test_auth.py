@@ -4,9 +4,10 @@ import http.server
 import threading
 
 import pytest
-import requests
 
-from stack import School, Stack
+import openapi
+from client import Session
+from stack import School, Stack, wait_until
 
 SITE = {"Sec-Fetch-Site": "same-origin"}
 
@@ -32,11 +33,11 @@ def stack_with_input(stack, words, text):
 
 def login(stack, email, password, session=None, **headers):
     return stack.ask("POST", "/api/auth/login", json={"email": email, "password": password},
-                     headers=headers, session=session or requests.Session())
+                     headers=headers, session=session or Session())
 
 
 def test_login_me_logout(stack, account):
-    session = requests.Session()
+    session = Session()
     r = login(stack, *account, session=session)
     assert r.status_code == 200 and r.json()["user"]["email"] == account[0]
     cookie = r.headers["Set-Cookie"]
@@ -74,6 +75,23 @@ def test_many_logins_are_limited(stack, account):
     # The limit is by address: let the later tests in again.
     import time
     time.sleep(6)
+
+
+def test_who_is_deleted_while_they_log_in(stack, account):
+    """The session cannot be made any more."""
+    lock = stack.db()
+    lock.autocommit = False
+    lock.cursor().execute('delete from "User" where email = %s', (account[0],))
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(login(stack, *account)))
+    thread.start()
+    waiting = ("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+               " and application_name ~ '^pupitre( |$)'")
+    wait_until(lambda: stack.sql(waiting)[0][0] > 0, 5, "the new session")
+    lock.commit()
+    lock.close()
+    thread.join(10)
+    assert answers[0].status_code == 409 and "Set-Cookie" not in answers[0].headers
 
 
 NAMES = ["next-auth.session-token", "__Secure-next-auth.session-token", "authjs.session-token",
@@ -186,7 +204,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         who = self.headers.get("X-Test", "")
-        self.send_response(401 if who == "refuse" else 204)
+        self.send_response({"refuse": 401, "forbid": 403}.get(who, 204))
         if ":" in who:
             user, role = who.split(":")
             self.send_header("X-User-Id", user)
@@ -197,7 +215,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_the_gateway_mode(tmp_path_factory):
+@pytest.fixture(scope="module")
+def gateway():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     s = Stack()
@@ -208,26 +227,52 @@ def test_the_gateway_mode(tmp_path_factory):
                 ' proxy_pass_request_body off; proxy_set_header Content-Length ""; }')
     s.settings["GATEWAY"] = conf
     try:
-        s.up()
-        school = School(s)
-        admin, token = school.admin()
-        course = school.course(admin)
-        path = f"/api/admin/courses/{course}"
-
-        def ask(who, method="GET", **headers):
-            return s.ask(method, path, headers={"X-Test": who, **headers},
-                         json={"name": "Gateway"} if method == "PATCH" else None).status_code
-
-        assert ask(f"{admin}:ADMIN") == 200
-        assert ask(f"{admin}:USER") == 403
-        assert ask("somebody:ADMIN") == 404
-        assert ask("nobody") == 401
-        assert ask("refuse") == 401
-        # Neither a session nor forged headers count here.
-        assert s.get(path, token, headers={"X-Test": "nobody"}).status_code == 401
-        assert ask("nobody", **{"X-User-Id": admin, "AUTH_USER_ID": admin}) == 401
-        assert ask(f"{admin}:ADMIN", "PATCH") == 403
-        assert ask(f"{admin}:ADMIN", "PATCH", **SITE) == 200
+        yield s.up()
     finally:
         s.down()
         server.shutdown()
+
+
+def test_the_gateway_mode(gateway):
+    s, school = gateway, School(gateway)
+    admin, token = school.admin()
+    course = school.course(admin)
+    path = f"/api/admin/courses/{course}"
+
+    def ask(who, method="GET", **headers):
+        return s.ask(method, path, headers={"X-Test": who, **headers},
+                     json={"name": "Gateway"} if method == "PATCH" else None).status_code
+
+    assert ask(f"{admin}:ADMIN") == 200
+    assert ask(f"{admin}:USER") == 403
+    assert ask("somebody:ADMIN") == 404
+    assert ask("nobody") == 401
+    assert ask("refuse") == 401
+    # Neither a session nor forged headers count here.
+    assert s.get(path, token, headers={"X-Test": "nobody"}).status_code == 401
+    assert ask("nobody", **{"X-User-Id": admin, "AUTH_USER_ID": admin}) == 401
+    assert ask(f"{admin}:ADMIN", "PATCH") == 403
+    assert ask(f"{admin}:ADMIN", "PATCH", **SITE) == 200
+
+
+def test_whatever_the_gateway_refuses_is_a_problem(gateway):
+    """401 and 403 are its own, whoever may call that operation otherwise."""
+    for path, item in openapi.DOCUMENT["paths"].items():
+        for method in (m for m in item if m in openapi.METHODS and path.startswith("/api/")):
+            for who, status in (("refuse", 401), ("forbid", 403)):
+                r = gateway.ask(method.upper(), path.format(courseId="x", lessonId="y"),
+                                headers={"X-Test": who})
+                assert r.status_code == status, (method, path)
+
+
+def test_who_the_gateway_knows_and_we_do_not(gateway):
+    school = School(gateway)
+    course = school.course(school.admin()[0])
+    stranger = {"X-Test": "stranger:ADMIN", **SITE}
+    assert gateway.get("/api/auth/me", headers=stranger).status_code == 404
+    for method, path, body in (
+            ("PUT", f"/api/user/courses/{course}/enrolment", None),
+            ("POST", "/api/admin/courses",
+             {"name": "Abc", "image": "https://i.example/", "presentation": "x"})):
+        r = gateway.ask(method, path, headers=stranger, json=body)
+        assert r.status_code == 409 and r.json()["code"] == "conflict", r.text

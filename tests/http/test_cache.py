@@ -1,10 +1,8 @@
 """The cache seen from outside: statements counted in PostgreSQL, headers, keys."""
 import concurrent.futures
 import gzip
-import http.client
 
-import requests
-
+import client
 from stack import wait_until
 
 COURSE = {"name": "Renamed", "presentation": "New text"}
@@ -102,7 +100,7 @@ def test_a_thousand_reads_of_a_cold_key_load_once(stack, school):
     before = stack.statements()
 
     def read(_):
-        with requests.Session() as session:
+        with client.Session() as session:
             return [stack.get(path, token, session=session).status_code for _ in range(20)]
 
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
@@ -135,13 +133,10 @@ def test_a_long_body_goes_out_compressed_and_to_anyone(stack, school):
     path = f"/api/admin/courses/{course}/lessons"
     answers = {}
     for encoding in ("gzip", "identity"):
-        c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
-        c.request("GET", path, headers={"Authorization": f"Bearer {token}",
-                                        "Accept-Encoding": encoding})
-        r = c.getresponse()
-        answers[encoding] = (r.getheader("Content-Encoding"), r.read())
-        assert r.getheader("Vary") == "Accept-Encoding"
-        c.close()
+        r = client.get(stack, path, f"Authorization: Bearer {token}",
+                       f"Accept-Encoding: {encoding}")
+        answers[encoding] = (r.headers.get("content-encoding"), r.body)
+        assert r.headers["vary"] == "Accept-Encoding"
     assert answers["gzip"][0] == "gzip" and answers["identity"][0] is None
     assert gzip.decompress(answers["gzip"][1]) == answers["identity"][1]
     assert len(answers["gzip"][1]) * 5 < len(answers["identity"][1])

@@ -44,7 +44,9 @@ def warm(seen, world):
 # ---- seeing
 
 def test_stats(seen, warm):
+    before = seen.witness().checked
     text = ctl(seen, "stats")
+    assert seen.witness().checked == before + 1  # it asks through there
     assert re.search(r"PostgreSQL\s+up", text) and re.search(r"Redis\s+up", text)
     assert re.search(r"admin:course:details\s+\d+\.\d%", text)
     assert "\033" not in text  # no terminal

@@ -4,8 +4,8 @@ import signal
 import time
 
 import pytest
-import requests
 
+from client import Session
 from stack import School, cont, stop, wait_until
 
 
@@ -147,7 +147,7 @@ def test_postgresql_hanging_is_503_in_bounded_time(world):
         assert name(stack, path, token) == "Before"
 
         def miss(i):
-            with requests.Session() as session:
+            with Session() as session:
                 r, seconds = timed(lambda: stack.get(
                     f"{path}/lessons?search=h{i}", token, session=session))
                 return r.status_code, seconds

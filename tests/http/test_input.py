@@ -1,9 +1,9 @@
 """Bad input of every kind gets its clear 4xx and touches nothing."""
-import http.client
 import json
 
 import pytest
 
+import client
 from fcgi import Connection
 
 GOOD = {"name": "A course", "image": "https://i.example/a.png", "presentation": "About it"}
@@ -145,13 +145,9 @@ SEARCHES = ["search=%ff", "search=%c3", "search=%00", "search=a%0ab", "search=%"
 
 @pytest.mark.parametrize("query", SEARCHES)
 def test_odd_searches(stack, admin, query):
-    c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
-    c.request("GET", "/api/admin/courses?" + query,
-              headers={"Authorization": f"Bearer {admin[1]}"})
-    r = c.getresponse()
-    body = json.loads(r.read())
-    assert r.status == 400 and [e["field"] for e in body["errors"]] == ["search"]
-    c.close()
+    r = client.get(stack, "/api/admin/courses?" + query, f"Authorization: Bearer {admin[1]}")
+    assert r.status == 400
+    assert [e["field"] for e in json.loads(r.body)["errors"]] == ["search"]
 
 
 def test_unknown_parameters_change_nothing(stack, admin):
@@ -170,12 +166,9 @@ def test_one_question_has_one_key(stack, admin):
 
 def test_odd_paths_reach_no_handler(stack, admin):
     for path in ("/api//admin/courses", "/api/./admin/courses", "/api/user/../admin/courses",
-                 "/api/%61dmin/courses", "/api/admin/courses/", "/API/admin/courses",
-                 "/api/admin%2fcourses"):
-        c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
-        c.request("GET", path)
-        assert c.getresponse().status in (401, 404), path
-        c.close()
+                 "/api/%61dmin/courses", "/api/admin/courses/", "/api/admin%2fcourses"):
+        assert client.get(stack, path).status in (401, 404), path
+    assert stack.get("/API/admin/courses", not_ours="no such file").status_code == 404
 
 
 def test_an_empty_patch_and_a_bad_rank(stack, school):

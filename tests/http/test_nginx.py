@@ -1,26 +1,12 @@
 """What nginx answers itself, before pupitre hears of it."""
 import json
-import socket
 
 import pytest
 
+from client import exchange
+
 BIG = "a" * 70000
 CLOSE = "Host: school.example\r\nConnection: close\r\n"
-
-
-def raw(stack, text):
-    """Send TEXT; the code, the header lines in lower case, and the body."""
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as s:
-        s.sendall(text.encode())
-        data = b""
-        try:
-            while piece := s.recv(65536):
-                data += piece
-        except ConnectionResetError:
-            pass  # it has answered, and did not read all that was sent
-    head, _, body = data.partition(b"\r\n\r\n")
-    lines = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
-    return int(head.split()[1]), lines, body
 
 
 ODD = {
@@ -44,23 +30,23 @@ ODD = {
 @pytest.mark.parametrize("what", ODD)
 def test_nginx_errors_under_our_paths_are_problems(stack, what):
     code, text = ODD[what]
-    status, lines, body = raw(stack, text)
-    assert status == code
-    assert lines["content-type"] == "application/problem+json"
-    problem = json.loads(body)
-    assert problem["status"] == code and problem["requestId"] == lines["x-request-id"]
-    assert lines["x-content-type-options"] == "nosniff"
+    r = exchange(stack, text)
+    assert r.status == code
+    assert r.headers["content-type"] == "application/problem+json"
+    problem = json.loads(r.body)
+    assert problem["status"] == code and problem["requestId"] == r.headers["x-request-id"]
+    assert r.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("what", ["a target too long", "a header too large", "TRACE"])
 def test_other_paths_keep_nginx_pages(stack, what):
     code, text = ODD[what]
-    status, lines, body = raw(stack, text.replace("/api/x", "/page"))
-    assert status == code and lines["content-type"] == "text/html" and b"<html>" in body
+    r = exchange(stack, text.replace("/api/x", "/page"), not_ours="the frontend's errors")
+    assert r.status == code and r.headers["content-type"] == "text/html" and b"<html>" in r.body
 
 
 def test_error_pages_cannot_be_asked_for(stack):
-    assert stack.get("/_pupitre/503").status_code == 404
+    assert stack.get("/_pupitre/503", not_ours="no such file").status_code == 404
 
 
 def test_a_dead_app_is_503_with_retry_after(fragile):
@@ -75,6 +61,6 @@ def test_a_dead_app_is_503_with_retry_after(fragile):
 
 
 def test_the_page_at_the_root_needs_nobody_else(stack):
-    r = stack.get("/")
+    r = stack.get("/", not_ours="the page at the root")
     assert r.status_code == 200 and "pupitre" in r.text and "//" not in r.text.split("<body")[0]
     assert r.headers["Server"] == "nginx"

@@ -189,8 +189,8 @@ def test_12_lists_have_a_tie_breaker_and_ranks_count_up(stack, school):
 
 
 def _session():
-    import requests
-    return requests.Session()
+    from client import Session
+    return Session()
 
 
 def test_13_wildcards_are_ordinary_and_keys_cannot_be_forged(stack, school):

@@ -9,9 +9,9 @@ import subprocess
 import time
 
 import pytest
-import requests
 
 import fcgi
+from client import Session, Wire
 from fcgi import Connection
 from stack import BINARY, BUILD, ROOT, School, Stack, wait_until
 
@@ -28,9 +28,8 @@ def test_idle_and_half_open_connections_slow_nobody(stack, school):
     # And towards nginx: requests that never end.
     slow = []
     for _ in range(100):
-        s = socket.create_connection(("127.0.0.1", stack.port))
-        s.sendall(b"GET /api/public/lessons HTTP/1.1\r\nHost: x\r\n")
-        slow.append(s)
+        slow.append(Wire(stack))
+        slow[-1].send(b"GET /api/public/lessons HTTP/1.1\r\nHost: x\r\n")
     for _ in range(50):
         began = time.monotonic()
         assert stack.get("/api/admin/courses", token).status_code == 200
@@ -51,7 +50,7 @@ def test_forged_records_in_a_body_reach_no_handler(stack, school):
     forged = fcgi.request(f"/api/admin/courses/{victim}", "DELETE", AUTH_USER_ID=user,
                           AUTH_USER_ROLE="ADMIN", SESSION_SOURCE="bearer",
                           REQUEST_ID="forged-request")
-    session = requests.Session()
+    session = Session()
     for offset in range(0, 900, 9):
         body = b"x" * offset
         while len(body) + len(forged) <= 65536:
@@ -105,7 +104,7 @@ def test_a_storm_is_answered_or_refused_at_once(school, stack):
     stack.get("/api/admin/courses", token)
 
     def read(i):
-        with requests.Session() as session:
+        with Session() as session:
             return [stack.get(f"/api/user/courses?search=x{i}-{j}", cold,
                               session=session).status_code for j in range(20)]
 
@@ -226,19 +225,22 @@ def test_strangers_are_not_answered(stack):
               "s = socket.socket(socket.AF_UNIX)\n"
               "s.connect(sys.argv[1])\n"
               "s.sendall(sys.stdin.buffer.read())\n"
-              "sys.stdout.buffer.write(s.recv(100))\n")
+              "while piece := s.recv(65536):\n"
+              "    sys.stdout.buffer.write(piece)\n")
     before = os.stat(path).st_mode, os.stat(os.path.dirname(path)).st_mode
+
+    asked = fcgi.request("/healthz", keep=False)
 
     def ask(user):
         done = subprocess.run(
             ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "/usr/bin/python3",
-             "-c", script, path], input=fcgi.request("/healthz"), capture_output=True, timeout=20)
+             "-c", script, path], input=asked, capture_output=True, timeout=20)
         return done.stdout
 
     try:
         os.chmod(path, 0o666)
         os.chmod(os.path.dirname(path), 0o755)
-        assert ask("www-data").startswith(b"\x01\x06")
+        assert fcgi.check_bytes(asked, ask("www-data")).status == 200
         assert ask("65534") == b""
     finally:
         os.chmod(path, before[0])
@@ -300,9 +302,11 @@ def test_the_command_line_test(stack, through):
     words = ["--url", stack.url] if through == "nginx" else []
     done = subprocess.run(
         [os.path.join(ROOT, "tests/test-cache"), "--reads", "3", *words], text=True, timeout=60,
-        capture_output=True, env={**os.environ, "RUN_DIR": stack.run, "PORT": str(stack.port)})
+        capture_output=True, env={**os.environ, "RUN_DIR": stack.run, "PORT": str(stack.port),
+                             "VALIDATE": "1"})
     assert done.returncode == 0, done.stderr
     assert "3. second read" in done.stdout and "improvement: " in done.stdout
+    assert "9 answers are as documented" in done.stdout, done.stdout
     stack.clear()
 
 
@@ -377,17 +381,20 @@ def test_the_include_beside_a_frontend(stack, tmp_path):
     nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", str(prefix / "nginx.conf"), "-e",
                               f"{tmp_path}/error.log"])
     try:
+        url = f"http://127.0.0.1:{port}"
+        session, frontend = Session(), Session(not_ours="a frontend's")
+
         def answers():
             try:
-                return requests.get(f"http://127.0.0.1:{port}/").text == "the frontend"
-            except requests.ConnectionError:
+                return frontend.get(url).text == "the frontend"
+            except OSError:
                 return False
         wait_until(answers, 10, "nginx")
-        r = requests.get(f"http://127.0.0.1:{port}/api/public/lessons")
+        r = session.get(url + "/api/public/lessons")
         assert r.status_code == 200 and r.headers["X-Content-Type-Options"] == "nosniff"
-        assert requests.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-        assert requests.get(f"http://127.0.0.1:{port}/api/auth/session").text == "Auth.js"
-        assert requests.get(f"http://127.0.0.1:{port}/api/auth/me").status_code == 401
+        assert session.get(url + "/readyz").status_code == 200
+        assert frontend.get(url + "/api/auth/session").text == "Auth.js"
+        assert session.get(url + "/api/auth/me").status_code == 401
     finally:
         nginx.terminate()
         nginx.wait(10)
@@ -420,12 +427,15 @@ def test_a_cached_route_is_one_sql_file_and_one_table_entry(tmp_path):
         admin, _ = school.admin()
         user, token = school.user()
         course = school.course(admin, name="Joined one")
-        r = s.get("/api/user/joined", token)
-        assert r.json()["data"] == []
+
+        def joined(token=None):
+            return s.get("/api/user/joined", token, not_ours="a route of this copy alone")
+
+        assert joined(token).json()["data"] == []
         s.ask("PUT", f"/api/user/courses/{course}/enrolment", token)
-        assert s.get("/api/user/joined", token).json()["data"] == ["Joined one"]
-        assert "hit" in s.get("/api/user/joined", token).headers["Cache-Status"]
-        assert s.get("/api/user/joined").status_code == 401
+        assert joined(token).json()["data"] == ["Joined one"]
+        assert "hit" in joined(token).headers["Cache-Status"]
+        assert joined().status_code == 401
         assert f"user:joined:limit:5:userId:{user}" in s.stats()["sampleKeys"]
     finally:
         s.down()

@@ -2,11 +2,11 @@
 a miss and a hit of either level ask of Redis and of PostgreSQL."""
 import json
 import selectors
-import socket
 import time
 
 import pytest
 
+from client import Wire
 from stack import School, Stack, wait_until
 
 WORKERS, QUEUE = 4, 16
@@ -62,29 +62,23 @@ class Crowd:
 
     def __init__(self, stack, token, paths):
         self.open = selectors.DefaultSelector()
-        self.said = {}
-        self.answers = {}
-        sockets = [socket.create_connection(("127.0.0.1", stack.port), 10) for _ in paths]
-        for n, (s, path) in enumerate(zip(sockets, paths)):
-            s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        self.answers = []
+        wires = [Wire(stack) for _ in paths]
+        for wire, path in zip(wires, paths):
+            wire.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                       f"Authorization: Bearer {token}\r\n\r\n".encode())
-            s.setblocking(False)
-            self.said[n] = b""
-            self.open.register(s, selectors.EVENT_READ, n)
+            self.open.register(wire, selectors.EVENT_READ)
 
     def listen(self, enough, seconds=15):
         """Take answers until `enough` have come."""
         end = time.monotonic() + seconds
         while len(self.answers) < enough and time.monotonic() < end:
             for key, _ in self.open.select(0.1):
-                data = key.fileobj.recv(65536)
-                self.said[key.data] += data
-                if not data:
+                if not key.fileobj.listen():
                     self.open.unregister(key.fileobj)
                     key.fileobj.close()
-                    head, _, body = self.said[key.data].partition(b"\r\n\r\n")
-                    self.answers[key.data] = (int(head.split()[1]), head.decode(), body)
-        return list(self.answers.values())
+                    self.answers.append(key.fileobj.answer())
+        return list(self.answers)
 
 
 def lists_read(stack):
@@ -92,10 +86,6 @@ def lists_read(stack):
     stack.sql("create extension if not exists pg_stat_statements")
     return int(stack.sql("select coalesce(sum(calls), 0) from pg_stat_statements"
                          " where query ~ 'alreadyJoined' and query !~ 'pg_stat_statements'")[0][0])
-
-
-def status(answer):
-    return answer[0]
 
 
 def test_readers_of_one_cold_key_make_one_statement(narrow, learner):
@@ -108,9 +98,9 @@ def test_readers_of_one_cold_key_make_one_statement(narrow, learner):
         wait_until(lambda: held.waiting() == 1, 10, "the one load")
         assert crowd.listen(1, 0.2) == []
     answers = crowd.listen(readers)
-    assert [status(a) for a in answers] == [200] * readers
-    assert len({a[2] for a in answers}) == 1
-    assert sum("fwd=uri-miss; stored" in a[1] for a in answers) == 1
+    assert [a.status for a in answers] == [200] * readers
+    assert len({a.body for a in answers}) == 1
+    assert sum("fwd=uri-miss; stored" in a.headers["cache-status"] for a in answers) == 1
     assert lists_read(narrow) - before == 1
 
 
@@ -123,10 +113,10 @@ def test_what_may_not_wait_is_told_so_at_once_and_hits_go_on(narrow, learner):
         # The loads cannot have ended: whoever is answered was refused.
         refused = crowd.listen(clients - WORKERS - QUEUE)
         assert len(refused) >= clients - WORKERS - QUEUE
-        for code, head, body in refused:
-            assert code == 503, head
-            assert "Retry-After: 1" in head
-            assert json.loads(body)["code"] == "busy"
+        for r in refused:
+            assert r.status == 503, r.body
+            assert r.headers["retry-after"] == "1"
+            assert json.loads(r.body)["code"] == "busy"
         wait_until(lambda: held.waiting() == WORKERS, 10, "the loads")
         for _ in range(20):
             r = narrow.get("/api/user/courses", token)
@@ -136,9 +126,9 @@ def test_what_may_not_wait_is_told_so_at_once_and_hits_go_on(narrow, learner):
         assert narrow.get("/api/user/courses?search=late", token).status_code == 503
     answers = crowd.listen(clients)
     assert len(answers) == clients
-    loaded = [a for a in answers if status(a) == 200]
+    loaded = [a for a in answers if a.status == 200]
     assert QUEUE <= len(loaded) <= QUEUE + WORKERS
-    assert {status(a) for a in answers} == {200, 503}
+    assert {a.status for a in answers} == {200, 503}
 
 
 def test_after_a_storm_everything_works_again(narrow, learner):
