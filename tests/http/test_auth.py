@@ -255,6 +255,29 @@ def test_the_gateway_mode(gateway):
     assert ask(f"{admin}:ADMIN", "PATCH", **SITE) == 200
 
 
+def test_the_page_behind_a_gateway_is_for_its_admins(gateway):
+    def ask(who, path="/admin/cache/", method="GET"):
+        return gateway.ask(method, path, headers={"X-Test": who}, not_ours="files of the page")
+
+    for path in ("/admin/cache/", "/admin/cache/js/main.js", "/admin/cache/vendor/uPlot.esm.js"):
+        r = ask("somebody:ADMIN", path)
+        assert r.status_code == 200
+        assert "default-src 'none'" in r.headers["Content-Security-Policy"]
+        for who, status in (("somebody:USER", 403), ("nobody", 403), ("forbid", 403),
+                            ("refuse", 401), (":ADMIN2", 403), (":", 403)):
+            assert ask(who, path).status_code == status, (who, path)
+    assert "javascript" in ask("somebody:ADMIN", "/admin/cache/js/main.js").headers["Content-Type"]
+    assert ask("somebody:ADMIN", method="POST").status_code == 405
+    assert "where this site lets you" in ask("refuse").text
+    assert ask("refuse", "/admin/cache/signin/signin.css").status_code == 200
+    for path in ("/admin/cache/../../none", "/admin/cache/js/%2e%2e/index.html",
+                 "/admin/cache//js/main.js", "/nobody/admin/cache/index.html"):
+        assert ask("somebody:USER", path).status_code in (403, 404), path
+    for who, status in (("somebody:ADMIN", 200), ("somebody:USER", 403), ("nobody", 401)):
+        r = gateway.get("/api/test/cache?action=overview", headers={"X-Test": who})
+        assert r.status_code == status
+
+
 def test_whatever_the_gateway_refuses_is_a_problem(gateway):
     """401 and 403 are its own, whoever may call that operation otherwise."""
     for path, item in openapi.DOCUMENT["paths"].items():

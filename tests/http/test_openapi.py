@@ -249,6 +249,7 @@ WAYS = {"client.py", "fcgi.py", "stack.py"}
 OTHER_SOCKETS = {
     ("conftest.py", "a switch"): "which it is that turns the validation of fcgi.py on",
     ("ctl.py", "socket"): "servers that speak nonsense to pupitrectl",
+    ("test_ctl_doctor.py", "socket"): "a pooler between the doctor and PostgreSQL",
     ("test_server.py", "socket"): "a socket handed over as systemd does; one end shut down",
     ("test_server.py", "a script"): "a stranger's, whose bytes go to fcgi.check_bytes",
     ("test_wire_faults.py", "socket"): "the proxy's own test: its words are no requests",
@@ -257,6 +258,7 @@ OTHER_SOCKETS = {
 NOT_OURS = {
     "Prometheus' own API": 1,
     "a frontend's": 1,
+    "files of the page": 1,
     "a route of this copy alone": 1,
     "no such file": 2,
     "the frontend's errors": 1,

@@ -31,7 +31,7 @@ function health(history) {
 	const list = findings(history);
 	const names = list.map((f) => f.name).join();
 
-	fit($('findings'), list.length, () => el('li', {}, el('strong'), el('span'))).forEach((li, i) => {
+	fit($('findings'), list.length, () => el('li', {}, el('strong'), ' ', el('span'))).forEach((li, i) => {
 		li.className = list[i].kind;
 		li.dataset.finding = list[i].name;
 		put(li.children[0], list[i].kind === 'note' ? '' : say(list[i].kind));
@@ -42,7 +42,7 @@ function health(history) {
 		$('spoken').textContent = list.map((f) => f.text).join(' ');
 	}
 	const all = parts(history);
-	fit($('parts'), all.length, () => el('div', {}, el('dt'), el('dd', {}, el('strong'), el('span')))).forEach((div, i) => {
+	fit($('parts'), all.length, () => el('div', {}, el('dt'), el('dd', {}, el('strong'), ' ', el('span')))).forEach((div, i) => {
 		div.className = all[i].state;
 		div.dataset.part = all[i].name;
 		put(div.children[0], say(all[i].name));
@@ -74,7 +74,7 @@ function prefixes(history) {
 		column('hits', 'memoryHits'), column('redisHits', 'redisHits'), column('collapsed', 'collapsed'), column('misses', 'misses'),
 		column('stale', 'stale', 'grace'), column('negative', 'negative'), column('invalidated', 'invalidated'),
 		column('evictions', 'evictions'), column('expiries', 'expiries'), column('stores', 'stores', 'redisStores'),
-		column('refused', 'refused', 'redisRefused'), column('failed', 'errors', 'redisErrors'),
+		column('refused', 'refused', 'redisRefused'), column('failures', 'errors', 'redisErrors'),
 		{ name: say('entries'), of: (r) => whole(r.p.entries) },
 		{ name: say('bytes'), of: (r) => size(r.p.bytes) },
 		{ name: say('life'), of: (r) => seconds(r.p.ttlS * r.p.ttlFactor) + (r.p.ttlFactor === 1 ? '' : ` (× ${rate(r.p.ttlFactor)})`) },
