@@ -178,99 +178,61 @@ put_requests(struct scrape *s)
 
 /* ---- the cache ---- */
 
-/* By prefix; rows of one family stand together. */
-#define COUNTED(name) offsetof(struct cache_counters, name)
-static const struct prefix_counter {
+/* By prefix. */
+struct prefix_row {
 	const char *family;
-	const char *help; /* NULL: as the row before */
-	const char *more; /* labels behind the prefix */
+	const char *type;
+	const char *help; /* empty: of the same family as the row before */
+	const char *labels; /* behind the prefix */
 	size_t at;
-} prefix_counters[] = {
-	{ "pupitre_cache_hits_total", "Answers from the cache, by its level.", ",level=\"memory\"",
-	    COUNTED(memory_hits) },
-	{ "pupitre_cache_hits_total", NULL, ",level=\"redis\"", COUNTED(redis_hits) },
-	{ "pupitre_cache_misses_total", "Loads from PostgreSQL.", "", COUNTED(loads) },
-	{ "pupitre_cache_collapsed_total", "Answers from the load of somebody else.", "",
-	    COUNTED(collapsed) },
-	{ "pupitre_cache_stale_total", "Answers past their life.", ",reason=\"grace\"",
-	    COUNTED(grace) },
-	{ "pupitre_cache_stale_total", NULL, ",reason=\"down\"", COUNTED(stale) },
-	{ "pupitre_cache_negative_total", "Absences that the cache knew.", "",
-	    COUNTED(absent_hits) },
-	{ "pupitre_cache_stores_total", "Entries stored.", ",level=\"memory\"", COUNTED(stored) },
-	{ "pupitre_cache_stores_total", NULL, ",level=\"redis\"", COUNTED(redis_stored) },
-	{ "pupitre_cache_refused_stores_total",
-	    "Entries not stored, because a write came in between.", ",level=\"memory\"",
-	    COUNTED(refused) },
-	{ "pupitre_cache_refused_stores_total", NULL, ",level=\"redis\"", COUNTED(redis_refused) },
-	{ "pupitre_cache_oversized_total", "Entries not stored, because they were too large.", "",
-	    COUNTED(oversized) },
-	{ "pupitre_cache_refreshes_total", "Entries loaded anew past their life.", "",
-	    COUNTED(refreshes) },
-	{ "pupitre_cache_errors_total", "What failed, by where.", ",level=\"load\"",
-	    COUNTED(failures) },
-	{ "pupitre_cache_errors_total", NULL, ",level=\"redis\"", COUNTED(redis_errors) },
-	{ "pupitre_cache_busy_total", "Questions refused because too many waited.", "",
-	    COUNTED(busy) },
 };
 
-static uint64_t
-value_at(const void *from, size_t at)
-{
-	return *(const uint64_t *)(const void *)((const char *)from + at);
-}
+static const struct prefix_row cache_rows[] = {
+#define X(name, json, family, labels, help) \
+	{ family, "counter", help, labels, offsetof(struct cache_counters, name) },
+	CACHE_COUNTERS(X)
+#undef X
+};
 
+static const struct prefix_row memory_rows[] = {
+#define X(name, json, family, type, help) \
+	{ family, type, help, "", offsetof(struct memory_use, name) },
+	MEMORY_COUNTERS(X)
+#undef X
+};
+
+/* FIRST is the first policy's struct, of SIZE bytes each. */
 static void
-put_prefix_counters(struct scrape *s)
+put_rows(
+    struct scrape *s, const struct prefix_row *rows, size_t count, const void *first, size_t size)
 {
-	size_t count = sizeof(prefix_counters) / sizeof(prefix_counters[0]);
-
 	for (size_t i = 0; i < count; i++) {
-		const struct prefix_counter *p = &prefix_counters[i];
+		const struct prefix_row *r = &rows[i];
 
-		if (p->help)
-			family(s, p->family, "counter", p->help);
+		if (*r->help)
+			family(s, r->family, r->type, r->help);
 		for (int j = 0; j < s->policy_count; j++) {
+			const char *at = (const char *)first + (size_t)j * size + r->at;
+
 			if (s->policies[j].prefix)
-				buf_printf(s->to, "%s{prefix=\"%s\"%s} %" PRIu64 "\n", p->family,
-				    s->policies[j].prefix, p->more,
-				    value_at(&s->counters[j], p->at));
+				buf_printf(s->to, "%s{prefix=\"%s\"%s%s} %" PRIu64 "\n", r->family,
+				    s->policies[j].prefix, *r->labels ? "," : "", r->labels,
+				    *(const uint64_t *)(const void *)at);
 		}
 	}
 }
 
-#define USED(name) offsetof(struct memory_use, name)
-static const struct {
-	const char *family;
-	const char *type;
-	const char *help;
-	size_t at;
-} memory_families[] = {
-	{ "pupitre_cache_evictions_total", "counter", "Good entries that had to make room.",
-	    USED(evictions) },
-	{ "pupitre_cache_expiries_total", "counter", "Entries whose life ended.", USED(expiries) },
-	{ "pupitre_cache_invalidated_total", "counter", "Entries that a write made bad.",
-	    USED(dropped) },
-	{ "pupitre_cache_entries", "gauge", "Entries in memory.", USED(entries) },
-	{ "pupitre_cache_bytes", "gauge", "Memory that they take.", USED(bytes) },
-};
+#define PUT_ROWS(s, rows, of) put_rows(s, rows, sizeof(rows) / sizeof(rows[0]), of, sizeof((of)[0]))
 
 static void
-put_memory(struct scrape *s)
+put_counters(struct scrape *s)
 {
 	struct memory_stats m;
 
+	cache_read_counters(s->app->cache, s->counters);
 	memory_read_use(cache_memory(s->app->cache), s->use);
-	for (size_t i = 0; i < sizeof(memory_families) / sizeof(memory_families[0]); i++) {
-		family(
-		    s, memory_families[i].family, memory_families[i].type, memory_families[i].help);
-		for (int j = 0; j < s->policy_count; j++) {
-			if (s->policies[j].prefix)
-				buf_printf(s->to, "%s{prefix=\"%s\"} %" PRIu64 "\n",
-				    memory_families[i].family, s->policies[j].prefix,
-				    value_at(&s->use[j], memory_families[i].at));
-		}
-	}
+	PUT_ROWS(s, cache_rows, s->counters);
+	PUT_ROWS(s, memory_rows, s->use);
 	memory_read_stats(cache_memory(s->app->cache), &m);
 	gauge(s, "pupitre_cache_capacity_bytes", "Bound of the memory level.", (double)m.cap_bytes);
 }
@@ -311,9 +273,7 @@ put_raises(struct scrape *s)
 static void
 put_cache(struct scrape *s)
 {
-	cache_read_counters(s->app->cache, s->counters);
-	put_prefix_counters(s);
-	put_memory(s);
+	put_counters(s);
 	put_policy_times(
 	    s, "pupitre_cache_redis_duration_seconds", "How long Redis took for a look-up.", true);
 	put_policy_times(s, "pupitre_cache_load_duration_seconds",

@@ -156,26 +156,12 @@ put_prefix(struct json *j, struct app *app, int policy, const struct cache_polic
 	json_bool(j, "internal", p->internal);
 	json_real(j, "ttlS", (double)cache_ttl(app->cache, p->ttl) / 1000);
 	json_real(j, "ttlFactor", cache_stretch(app->cache, policy) / 100.0);
-	json_whole(j, "memoryHits", (int64_t)n->memory_hits);
-	json_whole(j, "redisHits", (int64_t)n->redis_hits);
-	json_whole(j, "misses", (int64_t)n->loads);
-	json_whole(j, "collapsed", (int64_t)n->collapsed);
-	json_whole(j, "stale", (int64_t)n->stale);
-	json_whole(j, "grace", (int64_t)n->grace);
-	json_whole(j, "negative", (int64_t)n->absent_hits);
-	json_whole(j, "stores", (int64_t)n->stored);
-	json_whole(j, "redisStores", (int64_t)n->redis_stored);
-	json_whole(j, "refused", (int64_t)n->refused);
-	json_whole(j, "redisRefused", (int64_t)n->redis_refused);
-	json_whole(j, "oversized", (int64_t)n->oversized);
-	json_whole(j, "refreshes", (int64_t)n->refreshes);
-	json_whole(j, "errors", (int64_t)(n->failures + n->busy));
-	json_whole(j, "redisErrors", (int64_t)n->redis_errors);
-	json_whole(j, "evictions", (int64_t)use->evictions);
-	json_whole(j, "expiries", (int64_t)use->expiries);
-	json_whole(j, "invalidated", (int64_t)use->dropped);
-	json_whole(j, "entries", (int64_t)use->entries);
-	json_whole(j, "bytes", (int64_t)use->bytes);
+#define X(name, outside, ...) json_whole(j, outside, (int64_t)n->name);
+	CACHE_COUNTERS(X)
+#undef X
+#define X(name, outside, ...) json_whole(j, outside, (int64_t)use->name);
+	MEMORY_COUNTERS(X)
+#undef X
 	json_close(j, '}');
 }
 

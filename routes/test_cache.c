@@ -129,7 +129,7 @@ put_counters(struct buf *b, const struct cache_counters *n)
 static void
 add_counters(struct cache_counters *to, const struct cache_counters *n)
 {
-#define X(name) to->name += n->name;
+#define X(name, ...) to->name += n->name;
 	CACHE_COUNTERS(X)
 #undef X
 }

@@ -282,7 +282,7 @@ void
 cache_read_counters(struct cache *c, struct cache_counters *out)
 {
 	for (int i = 0; i < c->config.policy_count; i++) {
-#define X(name) out[i].name = metrics_sum(cache_cells(c, i) + COUNT_##name);
+#define X(name, ...) out[i].name = metrics_sum(cache_cells(c, i) + COUNT_##name);
 		CACHE_COUNTERS(X)
 #undef X
 	}

@@ -217,41 +217,45 @@ struct cache_state {
 void cache_read_state(struct cache *c, struct cache_state *out);
 
 /*
- * What is counted for each policy, all since the start:
- *   forwarded     memory could not answer
- *   collapsed     answered by somebody else's flight
- *   not_found     loads that found nothing
- *   refused       not stored in memory: a raise came in between
- *   redis_refused likewise, in Redis
- *   redis_errors  look-ups and stores that Redis did not answer, or was not
- *                 asked, because its circuit is open
- *   oversized     too large for memory
- *   grace         given after their life, while refreshed
- *   stale         given while the source was down
- *   absent_hits   "there is no such thing", from memory
+ * What is counted for each policy, all since the start, and how it is called
+ * outside: in JSON, and as a counter of Prometheus (family, labels, help; rows of
+ * one family stand together).
  */
 #define CACHE_COUNTERS(X) \
-	X(memory_hits) \
-	X(forwarded) \
-	X(redis_hits) \
-	X(loads) \
-	X(collapsed) \
-	X(not_found) \
-	X(failures) \
-	X(stored) \
-	X(redis_stored) \
-	X(refused) \
-	X(redis_refused) \
-	X(redis_errors) \
-	X(oversized) \
-	X(busy) \
-	X(grace) \
-	X(stale) \
-	X(refreshes) \
-	X(absent_hits)
+	X(memory_hits, "memoryHits", "pupitre_cache_hits_total", "level=\"memory\"", \
+	    "Answers from the cache, by its level.") \
+	X(redis_hits, "redisHits", "pupitre_cache_hits_total", "level=\"redis\"", "") \
+	X(forwarded, "forwarded", "pupitre_cache_forwarded_total", "", \
+	    "Questions that memory could not answer.") \
+	X(loads, "misses", "pupitre_cache_misses_total", "", "Loads from PostgreSQL.") \
+	X(collapsed, "collapsed", "pupitre_cache_collapsed_total", "", \
+	    "Answers from the load of somebody else.") \
+	X(grace, "grace", "pupitre_cache_stale_total", "reason=\"grace\"", \
+	    "Answers past their life: while they were refreshed, or while PostgreSQL was down.") \
+	X(stale, "stale", "pupitre_cache_stale_total", "reason=\"down\"", "") \
+	X(absent_hits, "negative", "pupitre_cache_negative_total", "", \
+	    "Absences that memory knew; they are hits, too.") \
+	X(not_found, "notFound", "pupitre_cache_not_found_total", "", \
+	    "Loads that found nothing; they are misses, too.") \
+	X(stored, "stores", "pupitre_cache_stores_total", "level=\"memory\"", \
+	    "Entries stored, by level.") \
+	X(redis_stored, "redisStores", "pupitre_cache_stores_total", "level=\"redis\"", "") \
+	X(refused, "refused", "pupitre_cache_refused_stores_total", "level=\"memory\"", \
+	    "Entries not stored, because a change came in between.") \
+	X(redis_refused, "redisRefused", "pupitre_cache_refused_stores_total", "level=\"redis\"", \
+	    "") \
+	X(oversized, "oversized", "pupitre_cache_oversized_total", "", \
+	    "Entries not stored, because they were too large for memory.") \
+	X(refreshes, "refreshes", "pupitre_cache_refreshes_total", "", \
+	    "Entries loaded anew behind the answer, near the end of their life or past it.") \
+	X(failures, "errors", "pupitre_cache_errors_total", "level=\"load\"", \
+	    "Loads that failed; look-ups and stores for which Redis was not there.") \
+	X(redis_errors, "redisErrors", "pupitre_cache_errors_total", "level=\"redis\"", "") \
+	X(busy, "busy", "pupitre_cache_busy_total", "", \
+	    "Questions refused, because too many waited.")
 
 struct cache_counters {
-#define X(name) uint64_t name;
+#define X(name, ...) uint64_t name;
 	CACHE_COUNTERS(X)
 #undef X
 };

@@ -17,7 +17,7 @@
 
 /* The cells of one policy, see base/metrics.h. */
 enum {
-#define X(name) COUNT_##name,
+#define X(name, ...) COUNT_##name,
 	CACHE_COUNTERS(X)
 #undef X
 	    COUNT_TIMES,

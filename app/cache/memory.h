@@ -53,13 +53,22 @@ void memory_read_stats(struct memory *m, struct memory_stats *out);
 /* Policies beyond are counted with those modulo this. */
 #define MEMORY_POLICIES 64
 
-/* The same of the entries of one policy; a policy's are never taken back. */
+/* The same of the entries of one policy, and how it is called outside: in JSON,
+ * and as a family of Prometheus with its type and help. */
+#define MEMORY_COUNTERS(X) \
+	X(evictions, "evictions", "pupitre_cache_evictions_total", "counter", \
+	    "Good entries that had to make room.") \
+	X(expiries, "expiries", "pupitre_cache_expiries_total", "counter", \
+	    "Entries whose life had ended when they were stored anew.") \
+	X(dropped, "invalidated", "pupitre_cache_invalidated_total", "counter", \
+	    "Entries that a change had made bad when they were stored anew or made room.") \
+	X(entries, "entries", "pupitre_cache_entries", "gauge", "Entries in memory.") \
+	X(bytes, "bytes", "pupitre_cache_bytes", "gauge", "Memory that they take.")
+
 struct memory_use {
-	uint64_t entries;
-	uint64_t bytes;
-	uint64_t evictions;
-	uint64_t expiries;
-	uint64_t dropped;
+#define X(name, ...) uint64_t name;
+	MEMORY_COUNTERS(X)
+#undef X
 };
 
 void memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES]);

@@ -37,11 +37,9 @@ memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES])
 
 		pthread_rwlock_rdlock(&s->lock);
 		for (int j = 0; j < MEMORY_POLICIES; j++) {
-			out[j].entries += s->use[j].entries;
-			out[j].bytes += s->use[j].bytes;
-			out[j].evictions += s->use[j].evictions;
-			out[j].expiries += s->use[j].expiries;
-			out[j].dropped += s->use[j].dropped;
+#define X(name, ...) out[j].name += s->use[j].name;
+			MEMORY_COUNTERS(X)
+#undef X
 		}
 		pthread_rwlock_unlock(&s->lock);
 	}

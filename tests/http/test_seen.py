@@ -179,14 +179,16 @@ def warm(seen, world):
 
 
 def test_keys_and_get(seen, warm):
+    """What is loaded again after a clear may be there, too."""
     one, two, _ = warm
-    found = data(act(seen, "keys", pattern="admin:course:details:*"))
+    both = one.rpartition("-")[0]
+    found = data(act(seen, "keys", pattern=f"admin:course:details:*{both}*"))
     assert found["matched"] == 2 == len(found["keys"])
     assert {k["prefix"] for k in found["keys"]} == {"admin:course:details"}
-    found = data(act(seen, "keys", pattern="admin:*", limit=1))
+    found = data(act(seen, "keys", pattern=f"admin:*{both}*", limit=1))
     assert found["matched"] == 4 and len(found["keys"]) == 1
     assert data(act(seen, "keys", pattern="nothing:*"))["keys"] == []
-    key = next(k["key"] for k in data(act(seen, "keys"))["keys"] if one in k["key"])
+    key = next(k["key"] for k in data(act(seen, "keys", limit=1000))["keys"] if one in k["key"])
     entry = data(act(seen, "get", key=key))
     assert entry["key"] == key and entry["level"] == "memory" and entry["etag"].startswith('W/"')
     assert entry["body"] and entry["ttlMs"] > 0 and entry["absent"] is False
