@@ -157,9 +157,7 @@ control_tell(struct call *c, enum cache_cause cause, struct span lines, uint64_t
 bool
 control_is_dry(const struct call *c)
 {
-	struct span dry = c->params[CONTROL_DRY_RUN];
-
-	return dry.len && !span_is(dry, "0");
+	return span_is(c->params[CONTROL_DRY_RUN], "1");
 }
 
 /* ---- clear, warm ---- */

@@ -370,7 +370,11 @@ test_cache(struct call *c)
 		{ "invalidate", control_invalidate },
 		{ "warm", control_warm },
 	};
+	struct span dry = c->params[CONTROL_DRY_RUN];
 
+	/* Who says "true" must not be taken to mean it. */
+	if (dry.len && !span_is(dry, "0") && !span_is(dry, "1"))
+		return control_refuse(c, "dryRun is 0 or 1.");
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (span_is(c->params[CONTROL_ACTION], actions[i].name))
 			return actions[i].run(c);

@@ -296,6 +296,10 @@ def test_what_makes_no_sense_is_refused(seen, warm):
         r = act(seen, "invalidate", **params)
         assert r.status_code == 400 and r.json()["success"] is False, r.text
     assert act(seen, "keys", limit=0).status_code == 400
+    for word in ("true", "false", "2", "01"):
+        for action in ("clear", "warm", "invalidate"):
+            r = act(seen, action, dryRun=word, **({"course": one} if action == "invalidate" else {}))
+            assert r.status_code == 400 and "dryRun" in r.json()["error"]
     assert act(seen, "nonsense").json() == {"success": False, "error": "Invalid action"}
     assert read(one) == "hit"
 
