@@ -6,7 +6,7 @@
 #define PROBLEM_BYTES 16384
 #define HEAD_BYTES 8192
 /* Of a head, all that is not of a length of its own; half of it is used. */
-#define FIXED_BYTES 512
+#define FIXED_BYTES 640
 
 const char *
 method_name(enum method m)
@@ -266,6 +266,8 @@ put_head(struct pen *p, const struct request *rq, int64_t total_us)
 	}
 	if (rs->cache_status.len)
 		put_cache_status(p, rs);
+	if (rs->status == UNAUTHENTICATED) /* RFC 9110, section 15.5.2 */
+		put_text(p, "WWW-Authenticate: Bearer realm=\"pupitre\"\r\n");
 	if (rs->retry_after_s) {
 		put_text(p, "Retry-After: ");
 		put_number(p, rs->retry_after_s);
