@@ -55,10 +55,10 @@ refuse(struct cache *c, struct flight *f)
 	struct waiter *w = flight_land(c->flights, f);
 
 	remote_drop(&f->asked);
-	CACHE_COUNT(c, f->policy, busy);
 	while (w) {
 		struct waiter *next = w->next;
 
+		CACHE_COUNT(c, f->policy, busy);
 		give(w, &busy);
 		w = next;
 	}
@@ -77,7 +77,17 @@ may_have(const struct cache *c, const struct waiter *w, const struct haul *h, bo
 	return rule_may_share(w->began, h->loaded, good);
 }
 
-/* The last on the list made the flight; the others came along. */
+/* Of those who get what somebody else's flight has brought: who has to ask again
+ * is counted then, and a failure is no answer from the cache. */
+static void
+count_along(struct cache *c, const struct flight *f, const struct haul *h)
+{
+	if (h->status == OK || h->status == NOT_FOUND)
+		CACHE_COUNT(c, f->policy, collapsed);
+}
+
+/* The last on the list made the flight, unless nobody waited for it: it was to
+ * refresh.  The others came along. */
 static void
 land(struct cache *c, struct flight *f, struct haul *h)
 {
@@ -94,12 +104,14 @@ land(struct cache *c, struct flight *f, struct haul *h)
 	while (w) {
 		struct waiter *next = w->next;
 
-		if (!may_have(c, w, h, good))
+		if (!may_have(c, w, h, good)) {
 			give(w, &again);
-		else
-			give(w, next ? &along : &first);
-		if (next)
-			CACHE_COUNT(c, f->policy, collapsed);
+		} else if (next || f->refresh) {
+			count_along(c, f, h);
+			give(w, &along);
+		} else {
+			give(w, &first);
+		}
 		w = next;
 	}
 	entry_release(e);

@@ -333,6 +333,16 @@ raise_tag(const char *tag)
 	(void)cache_raise(cache, 0, &t, 1);
 }
 
+/* Of the first policy. */
+static struct cache_counters
+counters(void)
+{
+	struct cache_counters all[2];
+
+	cache_read_counters(cache, all);
+	return all[0];
+}
+
 static int
 set_up(void **state)
 {
@@ -648,6 +658,7 @@ who_asks_after_a_raise_never_gets_the_load_before_it(void **state)
 	get(&after, "k");
 	assert_string_equal(after.body, "v1");
 	assert_int_equal(loader.calls, 2);
+	assert_int_equal(counters().collapsed, 0);
 }
 
 static void
@@ -689,6 +700,29 @@ a_failure_reaches_everybody_and_is_not_kept(void **state)
 	get(&a, "k");
 	assert_int_equal(a.landing.status, OK);
 	assert_int_equal(loader.calls, 2);
+}
+
+static void
+who_comes_along_is_counted_unless_it_fails(void **state)
+{
+	struct asker askers[3];
+	sem_t hold;
+
+	(void)state;
+	sem_init(&hold, 0, 0);
+	loader.hold = &hold;
+	loader.status = UNAVAILABLE;
+	for (int failed = 1; failed >= 0; failed--) {
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(ask_policy(&askers[i], "k", 0), ASK_WAIT);
+		sem_post(&hold);
+		for (int i = 0; i < 3; i++)
+			wait_for(&askers[i]);
+		assert_int_equal(counters().collapsed, failed ? 0 : 2);
+		loader.status = OK;
+	}
+	assert_int_equal(counters().failures, 1);
+	assert_int_equal(counters().loads, 2);
 }
 
 static void
@@ -935,6 +969,7 @@ main(void)
 		ALONE(who_asks_after_a_raise_never_gets_the_load_before_it),
 		ALONE(an_absence_is_not_given_to_who_asks_after_a_raise),
 		ALONE(a_failure_reaches_everybody_and_is_not_kept),
+		ALONE(who_comes_along_is_counted_unless_it_fails),
 		ALONE(a_full_queue_is_busy_at_once),
 		ALONE(a_change_is_counted_once_and_for_who_made_it),
 		ALONE(a_large_body_is_kept_compressed),
