@@ -185,13 +185,17 @@ check_memory(struct cache *c, const struct flight *f, struct haul *h, bool doubt
 	enum remote_result found = REMOTE_DOWN;
 	struct remote_token token;
 	int64_t began = clock_us();
+	int64_t took;
 
 	if (!e)
 		return;
 	token = (struct remote_token){ e->epoch != 0, e->epoch, e->number };
-	if (c->config.remote)
+	if (c->config.remote) {
 		found = remote_check(c->config.remote, &token, e->slots, e->slot_count);
-	h->redis_us += clock_us() - began;
+		took = clock_us() - began;
+		h->redis_us += took;
+		metrics_time(cache_cells(c, f->policy) + TIME_REDIS, took);
+	}
 	if (found == REMOTE_HIT || (found == REMOTE_DOWN && doubtful)) {
 		h->entry = e;
 		h->kept = true;
@@ -438,7 +442,10 @@ look_up_memory(struct cache *c, const struct flight *f, struct haul *h)
 	if (!h->entry)
 		return;
 	h->how = HOW_MEMORY;
+	entry_count_read(h->entry);
 	CACHE_COUNT(c, f->policy, memory_hits);
+	if (h->entry->absent)
+		CACHE_COUNT(c, f->policy, absent_hits);
 }
 
 /* What is there already, in either level, while that can be trusted. */

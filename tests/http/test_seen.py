@@ -114,6 +114,29 @@ def test_redis_hits_are_counted(seen, world):
     second.stop()
 
 
+def test_strict_mode_counts_its_hits_likewise(seen, world):
+    """There a hit goes by Redis, and is one of memory all the same."""
+    _, token = world.user()
+    second = seen.second_app(PUPITRE_MODE="strict")
+    second.settle()
+    path = f"/api/user/courses?search=strict-{world.tag}"
+    for _ in range(20):
+        assert second.get(path, token).status == 200
+        assert second.get("/api/user/courses/none", token).status == 404
+    second.settle()
+    now = second.get(CACHE + "overview", seen.token).json()["data"]
+    lists, absent = prefix(now, "user:courses"), prefix(now, "user:course:details")
+    assert (lists["memoryHits"], lists["misses"], lists["negative"]) == (19, 1, 0)
+    assert (absent["memoryHits"], absent["misses"], absent["negative"]) == (19, 1, 19)
+    assert sum(now["latency"]["redis"]["user:courses"]["counts"]) == 20
+    key = next(k for k in now["hottest"] if world.tag in k["key"])
+    assert key["reads"] >= 19
+    second.ask("POST", CACHE + "clear", seen.token)
+    wait_until(lambda: second.get(CACHE + "overview", seen.token).json()["data"]
+               ["warming"]["total"] >= 1, 5, "keys to be warmed")
+    second.stop()
+
+
 def test_hottest_loaded_and_biggest(seen, world):
     owner, admin = world.admin()
     course = world.course(owner)
