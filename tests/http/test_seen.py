@@ -562,6 +562,23 @@ def test_warming_on_demand(seen, world):
     assert "hit" in seen.get(path, admin).headers["Cache-Status"]
 
 
+def test_warming_what_is_there_is_no_use_of_it(seen, world):
+    _, token = world.user()
+    path = f"/api/user/courses?search=warm-{world.tag}"
+    for _ in range(20):
+        seen.get(path, token)
+    seen.clear()
+    wait_until(lambda: overview(seen)["warming"]["state"] == "idle", 10, "the end of it")
+    assert "hit" in seen.get(path, token).headers["Cache-Status"]
+    before = overview(seen)
+    data(act(seen, "warm"))
+    wait_until(lambda: overview(seen)["warming"]["cause"] == "operator", 3, "the warming")
+    wait_until(lambda: overview(seen)["warming"]["state"] == "idle", 10, "its end")
+    assert overview(seen)["warming"]["done"] >= 1
+    for counter in ("memoryHits", "redisHits", "misses"):
+        assert delta(overview(seen), before, "user:courses", counter) == 0
+
+
 def test_warming_keeps_its_rate_and_can_be_off(seen, world):
     owner, admin = world.admin()
     for _ in range(12):
