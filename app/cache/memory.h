@@ -43,8 +43,8 @@ struct memory_stats {
 	uint64_t bytes; /* of the heap, for the entries */
 	uint64_t cap_bytes;
 	uint64_t table_bytes; /* of the bound, besides */
-	uint64_t evictions; /* of entries with good tags */
-	uint64_t expiries; /* stored anew after their life had ended */
+	uint64_t evictions; /* of entries with good tags, within their life */
+	uint64_t expiries; /* stored anew or evicted after their life had ended */
 	uint64_t dropped; /* with a raised tag when stored anew or evicted */
 };
 
