@@ -29,6 +29,22 @@ changed(void *ctx, uint64_t id, const struct span *tags, size_t count)
 }
 
 static void
+changed_many(void *ctx, const struct span *tags, size_t count)
+{
+	struct app *app = ctx;
+
+	cache_raise_many(app->cache, CAUSE_database, tags, count);
+}
+
+static void
+was_among(void *ctx, uint64_t id)
+{
+	struct app *app = ctx;
+
+	cache_count_raise(app->cache, CAUSE_database, id);
+}
+
+static void
 lost(void *ctx)
 {
 	struct app *app = ctx;
@@ -96,6 +112,8 @@ hear_start(struct app *app)
 		.ctx = app,
 		.recall = recall,
 		.changed = changed,
+		.changed_many = changed_many,
+		.was_among = was_among,
 		.lost = lost,
 		.heard = heard,
 		.down = down,

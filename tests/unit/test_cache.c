@@ -956,6 +956,28 @@ a_change_is_counted_once_and_for_who_made_it(void **state)
 	assert_int_equal(cache_raises_by(cache, CAUSE_database) - by_database, 1);
 }
 
+/* Told as one, of which some were raised before, by who made them. */
+static void
+changes_that_are_raised_together_are_counted_one_by_one(void **state)
+{
+	struct span tag = SPAN("course:1");
+	struct asker a;
+
+	(void)state;
+	get(&a, "k");
+	cache_expect(cache, CAUSE_route, 100000001);
+	(void)cache_raise(cache, 100000001, &tag, 1);
+	cache_expect(cache, CAUSE_route, 100000002);
+	get(&a, "k");
+	cache_raise_many(cache, CAUSE_database, &tag, 1);
+	for (uint64_t id = 100000001; id < 100000101; id++)
+		cache_count_raise(cache, CAUSE_database, id);
+	get(&a, "k");
+	assert_int_equal(loader.calls, 3);
+	assert_int_equal(cache_raises_by(cache, CAUSE_route), 2);
+	assert_int_equal(cache_raises_by(cache, CAUSE_database), 98);
+}
+
 int
 main(void)
 {
@@ -972,6 +994,7 @@ main(void)
 		ALONE(who_comes_along_is_counted_unless_it_fails),
 		ALONE(a_full_queue_is_busy_at_once),
 		ALONE(a_change_is_counted_once_and_for_who_made_it),
+		ALONE(changes_that_are_raised_together_are_counted_one_by_one),
 		ALONE(a_large_body_is_kept_compressed),
 		ALONE(readers_never_see_what_was_overwritten),
 		REDIS(a_redis_hit_loads_nothing),
