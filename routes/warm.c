@@ -220,7 +220,7 @@ load_key(struct warm *w, struct span key)
 
 	arena_init(&arena, ARENA_BYTES);
 	plan = question_plan(w->app->plans, &arena, key, values);
-	if (plan && !is_there(w, key) && question_make(&q, &arena, plan, key, values))
+	if (plan && !is_there(w, key) && question_make(&q, &arena, plan, key, values, span_of("")))
 		send(w, &q);
 	arena_free(&arena);
 }

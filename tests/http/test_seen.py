@@ -464,6 +464,27 @@ def test_a_request_is_followed_by_its_id_into_postgresql(seen, world):
                  "drop function public.follow()")
 
 
+def test_a_load_is_followed_too_at_debug_level(seen, world):
+    _, token = world.user()
+    second = seen.second_app(PUPITRE_LOG_LEVEL="debug", PUPITRE_WARM_KEYS=0, REDIS_URL=None)
+    second.settle()
+    lock = seen.db()
+    lock.autocommit = False
+    lock.cursor().execute('lock table "Course" in access exclusive mode')
+    asks = threading.Thread(target=second.ask, args=("GET", "/api/user/courses?search=id", token),
+                            kwargs={"REQUEST_ID": f"follow-{world.tag}"})
+    asks.start()
+    try:
+        wait_until(lambda: seen.sql("select query from pg_stat_activity where application_name = %s"
+                                    " and wait_event_type = 'Lock'", f"pupitre follow-{world.tag}"),
+                   1.5, "its name in PostgreSQL")
+    finally:
+        lock.rollback()
+        lock.close()
+    asks.join()
+    second.stop()
+
+
 # ---- the log
 
 def test_an_invalidation_is_logged_with_its_cause_at_debug_level(seen, world):
