@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "routes/warm.h"
 #include "sql.h"
 
 /* A transaction of ours lasts no longer between its mark and its end; the
@@ -20,12 +21,23 @@ recall(void *ctx, char bookmark[LISTENER_BOOKMARK_BYTES])
 	cache_recall(app->cache, bookmark);
 }
 
+/* Somebody has cleared everything, wherever he did. */
+static void
+warm_after_clear(struct app *app, const struct span *tags, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (span_is(tags[i], TAG_ALL))
+			warm_want(app->warm, "clear");
+	}
+}
+
 static void
 changed(void *ctx, uint64_t id, const struct span *tags, size_t count)
 {
 	struct app *app = ctx;
 
 	(void)cache_raise_for(app->cache, CAUSE_database, id, tags, count);
+	warm_after_clear(app, tags, count);
 }
 
 static void
@@ -34,6 +46,7 @@ changed_many(void *ctx, const struct span *tags, size_t count)
 	struct app *app = ctx;
 
 	cache_raise_many(app->cache, CAUSE_database, tags, count);
+	warm_after_clear(app, tags, count);
 }
 
 static void

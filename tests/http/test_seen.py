@@ -565,6 +565,26 @@ def test_the_hot_keys_come_back_after_a_clear_and_a_start(seen, world):
     assert "hit" in seen.get(path, admin).headers["Cache-Status"]
 
 
+def test_other_instances_warm_after_a_clear_too(seen, world):
+    _, token = world.user()
+    path = f"/api/user/courses?search=both-{world.tag}"
+    second = seen.second_app(PUPITRE_WARM_KEYS=100)
+    second.settle()
+    for _ in range(20):
+        seen.get(path, token)
+        second.get(path, token)
+
+    def has():
+        r = second.ask("GET", CACHE + f"keys&pattern=*both-{world.tag}*", seen.token)
+        return [k["level"] for k in r.json()["data"]["keys"]] == ["memory"]
+
+    assert has()
+    seen.clear()
+    wait_until(lambda: not has(), 3, "the clear")
+    wait_until(has, 5, "the key to be there unasked")
+    second.stop()
+
+
 def test_warming_on_demand(seen, world):
     owner, admin = world.admin()
     course = world.course(owner)
