@@ -248,7 +248,8 @@ split(struct span lines, struct span *tags, size_t room)
 }
 
 /* The database first: if it cannot be told, nothing is done, because the other
- * instances would not hear of it. */
+ * instances would not hear of it.  In strict mode nobody may be told that it is
+ * done before Redis has it: the others go by that. */
 static enum status
 raise_lines(struct call *c, struct span lines)
 {
@@ -258,9 +259,13 @@ raise_lines(struct call *c, struct span lines)
 
 	if (st != OK)
 		return st;
-	(void)cache_raise_for(
-	    c->app->cache, CAUSE_operator, id, tags, split(lines, tags, RAISED_MAX));
-	return OK;
+	if (cache_raise_for(
+		c->app->cache, CAUSE_operator, id, tags, split(lines, tags, RAISED_MAX)) ||
+	    !cache_is_strict(c->app->cache))
+		return OK;
+	respond_problem(c->rq, UNAVAILABLE,
+	    "It is on its way to every instance; Redis has not confirmed it yet.");
+	return UNAVAILABLE;
 }
 
 static void

@@ -311,6 +311,21 @@ def test_other_instances_hear_of_an_invalidation(seen, warm):
     second.stop()
 
 
+def test_in_strict_mode_an_invalidation_is_done_when_redis_has_it(seen):
+    second = seen.second_app(PUPITRE_MODE="strict", PUPITRE_WARM_KEYS=0)
+    path = CACHE + "invalidate&tag=course:none"
+    assert second.ask("POST", path, seen.token).status == 200
+    seen.stack("stop", "redis")
+    try:
+        assert second.ask("POST", path, seen.token).status == 503
+        assert act(seen, "invalidate", tag="course:none").status_code == 200  # bounded
+    finally:
+        seen.stack("start", "redis")
+    wait_until(lambda: second.ask("POST", path, seen.token).status == 200, 8, "its return")
+    second.stop()
+    wait_until(lambda: overview(seen)["health"]["redis"]["state"] == "up", 8, "its return")
+
+
 def test_what_makes_no_sense_is_refused(seen, warm):
     one, _, read = warm
     for params in ({}, {"tag": "a", "pattern": "b"}, {"course": "no id!"}):
