@@ -280,6 +280,33 @@ def test_sessions_and_guards_are_not_shown(seen, world):
         assert act(seen, "get", key=key.removeprefix("pupitre:k:")).status_code == 404
 
 
+def test_an_admin_sees_no_more_of_an_entry_than_its_route_gives(seen, world):
+    """Not the participants of somebody else's course, with their addresses."""
+    owner, admin = world.admin()
+    _, other = world.admin()
+    user, token = world.user()
+    course = world.course(owner)
+    world.join(user, course)
+    seen.clear()
+    for path, who in ((f"/api/admin/courses/{course}/participants", admin),
+                      ("/api/admin/courses", admin), ("/api/user/courses", token),
+                      ("/api/public/lessons", token)):
+        assert seen.get(path, who).status_code == 200
+    assert seen.get(f"/api/admin/courses/{course}/participants", other).status_code == 404
+
+    def sees(prefix_, who):
+        key = next(k["key"] for k in data(act(seen, "keys"))["keys"] if k["prefix"] == prefix_)
+        r = seen.ask("POST", CACHE + "get", who, params={"key": key})
+        assert r.status_code in (200, 403), r.text
+        return r.status_code == 200
+
+    for prefix_, whose in (("admin:course:participants", admin), ("admin:courses", admin),
+                           ("user:courses", None), ("public:lessons", other)):
+        assert sees(prefix_, seen.token)
+        assert sees(prefix_, admin) == (whose is not None), prefix_
+        assert sees(prefix_, other) == (whose == other), prefix_
+
+
 @pytest.mark.parametrize("how", ["tag", "course", "pattern"])
 def test_invalidation_touches_what_its_preview_says(seen, warm, how):
     one, two, read = warm
