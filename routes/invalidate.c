@@ -106,7 +106,7 @@ see_touched(void *ctx, const struct entry *e)
 static void
 walk_memory(struct reach *r, void (*see)(void *ctx, const struct entry *e))
 {
-	memory_walk(cache_memory(r->cache), r->now_ms, see, r);
+	memory_walk_kept(cache_memory(r->cache), r->now_ms, see, r);
 }
 
 /* ---- in Redis alone ---- */
@@ -116,13 +116,11 @@ static bool
 gather(void *ctx, struct span key)
 {
 	struct reach *r = ctx;
-	struct entry *e = memory_find(cache_memory(r->cache), key, r->now_ms);
 	struct remote_token token;
 	struct remote_value value;
 	uint16_t head[2];
 
-	entry_release(e);
-	if (e)
+	if (memory_keeps(cache_memory(r->cache), key, r->now_ms))
 		return true;
 	if (r->far_count++ >= FAR_MAX) {
 		r->partly = true;

@@ -323,6 +323,26 @@ def test_invalidation_touches_what_its_preview_says(seen, warm, how):
     assert wait_for_newest(seen, "operator")["what"] == "POST /api/test/cache"
 
 
+def test_a_pattern_reaches_what_is_past_its_life_and_still_given(seen, warm):
+    one, _, _ = warm
+    second = seen.second_app(PUPITRE_TTL_COURSE_DETAIL_S=1, PUPITRE_GRACE_S=60, REDIS_URL=None)
+    path = f"/api/admin/courses/{one}"
+    token = seen.app("session", "create", "--user", seen.sql(
+        'select email from "User" u join "Course" c on c."creatorId" = u.id where c.id = %s',
+        one)[0][0])
+    seen.sql('alter table "Course" disable trigger pupitre_update')
+    try:
+        assert second.get(path, token).status == 200
+        seen.sql('update "Course" set name = %s where id = %s', "Unheard of", one, settle=False)
+        time.sleep(1.1)
+        done = second.ask("POST", CACHE + f"invalidate&pattern=*details*{one}*", seen.token)
+        assert done.json()["data"]["touched"] == 1
+        assert second.get(path, token).json()["course"]["name"] == "Unheard of"
+    finally:
+        seen.sql('alter table "Course" enable always trigger pupitre_update')
+    second.stop()
+
+
 def test_other_instances_hear_of_an_invalidation(seen, warm):
     one, _, _ = warm
     second = seen.second_app(PUPITRE_WARM_KEYS=0)
