@@ -333,16 +333,19 @@ quota_allows(struct cache *c, int policy)
 	return atomic_fetch_add(&c->quota.used, 1) < (int64_t)c->config.anonymous_keys;
 }
 
+/* With a life that was made longer it may end in Redis first. */
 static struct remote_value
 value_of(const struct entry *e)
 {
+	int64_t life_ms = e->expires_ms - e->made_ms;
+
 	return (struct remote_value){
 		.body = entry_body(e),
 		.gzip = e->gzip,
 		.etag = entry_etag(e),
 		.slots = e->slots,
 		.slot_count = e->slot_count,
-		.ttl_ms = e->expires_ms - e->made_ms,
+		.ttl_ms = life_ms < REMOTE_TTL_MAX_MS ? life_ms : REMOTE_TTL_MAX_MS,
 	};
 }
 

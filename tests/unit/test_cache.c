@@ -16,6 +16,7 @@
 struct remote {
 	bool down;
 	_Atomic int gets, puts;
+	_Atomic int64_t put_ttl_ms; /* of the last one */
 	int raises, clears;
 	char stored[256]; /* the one body it holds; empty: none */
 	uint16_t slots[TAG_MAX];
@@ -110,8 +111,8 @@ remote_put_send(struct remote *r, struct span key, const struct remote_token *to
 {
 	(void)key;
 	(void)token;
-	(void)value;
 	(void)listed;
+	r->put_ttl_ms = value->ttl_ms;
 	sent->conn = r->crowded ? NULL : calloc(1, sizeof(*sent->conn));
 	r->puts += sent->conn != NULL;
 	return sent->conn != NULL;
@@ -868,6 +869,21 @@ anonymous_keys_reach_redis_up_to_a_bound(void **state)
 }
 
 static void
+a_long_life_is_cut_to_what_redis_takes(void **state)
+{
+	struct asker a;
+
+	(void)state;
+	cache_set_ttl(cache, SEARCH_RESULTS, 86400 * (int64_t)1000);
+	get(&a, "k");
+	assert_true(fake.put_ttl_ms > 70000 * (int64_t)1000);
+	assert_true(fake.put_ttl_ms <= 86400 * (int64_t)1000);
+	cache_set_stretch(cache, 0, 2400);
+	get(&a, "l");
+	assert_int_equal(fake.put_ttl_ms, REMOTE_TTL_MAX_MS);
+}
+
+static void
 clearing_empties_both_levels(void **state)
 {
 	struct asker a;
@@ -1001,6 +1017,7 @@ main(void)
 		REDIS(redis_down_fails_nothing_and_loads_once),
 		REDIS(redis_is_raised_before_memory),
 		REDIS(anonymous_keys_reach_redis_up_to_a_bound),
+		REDIS(a_long_life_is_cut_to_what_redis_takes),
 		REDIS(clearing_empties_both_levels),
 		REDIS(redis_is_asked_once_while_a_worker_wakes),
 		REDIS(without_a_connection_at_hand_a_worker_asks_and_stores),
