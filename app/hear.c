@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "routes/warm.h"
 #include "sql.h"
 
 /* A transaction of ours lasts no longer between its mark and its end; the
@@ -20,12 +21,40 @@ recall(void *ctx, char bookmark[LISTENER_BOOKMARK_BYTES])
 	cache_recall(app->cache, bookmark);
 }
 
+/* Somebody has cleared everything, wherever he did. */
+static void
+warm_after_clear(struct app *app, const struct span *tags, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (span_is(tags[i], TAG_ALL))
+			warm_want(app->warm, "clear");
+	}
+}
+
 static void
 changed(void *ctx, uint64_t id, const struct span *tags, size_t count)
 {
 	struct app *app = ctx;
 
 	(void)cache_raise_for(app->cache, CAUSE_database, id, tags, count);
+	warm_after_clear(app, tags, count);
+}
+
+static void
+changed_many(void *ctx, const struct span *tags, size_t count)
+{
+	struct app *app = ctx;
+
+	cache_raise_many(app->cache, CAUSE_database, tags, count);
+	warm_after_clear(app, tags, count);
+}
+
+static void
+was_among(void *ctx, uint64_t id)
+{
+	struct app *app = ctx;
+
+	cache_count_raise(app->cache, CAUSE_database, id);
 }
 
 static void
@@ -96,6 +125,8 @@ hear_start(struct app *app)
 		.ctx = app,
 		.recall = recall,
 		.changed = changed,
+		.changed_many = changed_many,
+		.was_among = was_among,
 		.lost = lost,
 		.heard = heard,
 		.down = down,

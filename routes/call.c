@@ -161,7 +161,7 @@ call_ask(struct call *c, const struct plan *plan, struct span key, const struct 
 	*e = cache_hit(c->app->cache, plan->policy, key, c->now_ms);
 	if (*e)
 		return take_hit(c, e);
-	if (!question_make(&q, &c->rq->arena, plan, key, values))
+	if (!question_make(&q, &c->rq->arena, plan, key, values, c->rq->request_id))
 		return call_fail(c, BUSY, NULL);
 	c->waiter.landed = landed;
 	if (cache_ask(c->app->cache, &q, &c->waiter, e, how) == ASK_WAIT)

@@ -1,6 +1,7 @@
 /*
  * The keys that there are, and one entry as it is stored: in the memory of this
- * instance, else in Redis.  Sessions and guards are nobody's to see.
+ * instance, else in Redis.  Sessions and guards are nobody's to see, and the body
+ * of an entry is for whom its route would give it.
  */
 #include "routes/control.h"
 
@@ -40,19 +41,26 @@ put_shown(struct json *j, const struct cache_policy *policies, const struct show
 	json_whole(j, "loads", e->loads);
 }
 
-/* The policy of a key that anybody may see; -1: there is none. */
+/* The policy of a key that may be spoken of, and its VALUES in ARENA; -1: there
+ * is none. */
+static int
+find_policy(const struct app *app, const struct cache_policy *policies, struct arena *arena,
+    struct span key, struct span *values)
+{
+	const struct plan *plan = question_plan(app->plans, arena, key, values);
+
+	return plan && !policies[plan->policy].internal ? plan->policy : -1;
+}
+
 static int
 policy_of(const struct app *app, const struct cache_policy *policies, struct span key)
 {
 	struct span values[KEY_MAX_PARTS];
 	struct arena arena;
-	const struct plan *plan;
-	int policy = -1;
+	int policy;
 
 	arena_init(&arena, KEY_ARENA_BYTES);
-	plan = question_plan(app->plans, &arena, key, values);
-	if (plan && !policies[plan->policy].internal)
-		policy = plan->policy;
+	policy = find_policy(app, policies, &arena, key, values);
 	arena_free(&arena);
 	return policy;
 }
@@ -185,10 +193,60 @@ give(struct call *c, const struct cache_policy *policies, const struct shown *s)
 	return control_end(c, &j);
 }
 
+static bool
+is_caller(const char *name)
+{
+	return strcmp(name, "userId") == 0 || strcmp(name, "adminId") == 0;
+}
+
+static struct span
+value_of(const struct route *r, const char *name, const struct span *values)
+{
+	int i = 0;
+
+	while (strcmp(r->cache.by[i], name) != 0)
+		i++;
+	return values[i];
+}
+
+static bool
+passes_guard(struct call *c, const struct route *r, const struct span *values)
+{
+	const char *const *by = r->guard->cache.by;
+	struct span params[KEY_MAX_PARTS];
+	struct row row = { 0 };
+	bool passes;
+	int n = 0;
+
+	for (; n < KEY_MAX_PARTS && by[n]; n++)
+		params[n] = is_caller(by[n]) ? call_user(c) : value_of(r, by[n], values);
+	passes = db_read(c->app->db, r->guard->query, params, n, &row) == OK && row.found &&
+	    span_is(row.body, "ok");
+	row_free(&row);
+	return passes;
+}
+
+/* The operator sees everything; an admin what the route would give him: not the
+ * participants of somebody else's course. */
+static bool
+may_see(struct call *c, int policy, const struct span *values)
+{
+	const struct route *r = &routes[policy];
+
+	if (c->rq->user.operator)
+		return true;
+	for (int i = 0; i < KEY_MAX_PARTS && r->cache.by[i]; i++) {
+		if (is_caller(r->cache.by[i]) && !span_equal(values[i], call_user(c)))
+			return false;
+	}
+	return !r->guard || passes_guard(c, r, values);
+}
+
 enum status
 control_get(struct call *c)
 {
 	struct cache *cache = c->app->cache;
+	struct span values[KEY_MAX_PARTS];
 	struct shown s = { .key = c->params[CONTROL_KEY], .now_ms = c->now_ms };
 	struct remote_value value = { 0 };
 	struct remote_token token;
@@ -200,7 +258,11 @@ control_get(struct call *c)
 	if (s.key.len == 0)
 		return control_refuse(c, "Say which: key=...");
 	policies = cache_policies(cache, &count);
-	s.policy = policy_of(c->app, policies, s.key);
+	s.policy = find_policy(c->app, policies, &c->rq->arena, s.key, values);
+	if (s.policy >= 0 && !may_see(c, s.policy, values)) {
+		respond_problem(c->rq, FORBIDDEN, "What it shows is not yours to see.");
+		return FORBIDDEN;
+	}
 	e = s.policy < 0 ? NULL : memory_find(cache_memory(cache), s.key, c->now_ms);
 	s.entry = e;
 	s.value = &value;

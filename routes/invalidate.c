@@ -106,7 +106,7 @@ see_touched(void *ctx, const struct entry *e)
 static void
 walk_memory(struct reach *r, void (*see)(void *ctx, const struct entry *e))
 {
-	memory_walk(cache_memory(r->cache), r->now_ms, see, r);
+	memory_walk_kept(cache_memory(r->cache), r->now_ms, see, r);
 }
 
 /* ---- in Redis alone ---- */
@@ -116,13 +116,11 @@ static bool
 gather(void *ctx, struct span key)
 {
 	struct reach *r = ctx;
-	struct entry *e = memory_find(cache_memory(r->cache), key, r->now_ms);
 	struct remote_token token;
 	struct remote_value value;
 	uint16_t head[2];
 
-	entry_release(e);
-	if (e)
+	if (memory_keeps(cache_memory(r->cache), key, r->now_ms))
 		return true;
 	if (r->far_count++ >= FAR_MAX) {
 		r->partly = true;
@@ -248,7 +246,8 @@ split(struct span lines, struct span *tags, size_t room)
 }
 
 /* The database first: if it cannot be told, nothing is done, because the other
- * instances would not hear of it. */
+ * instances would not hear of it.  In strict mode nobody may be told that it is
+ * done before Redis has it: the others go by that. */
 static enum status
 raise_lines(struct call *c, struct span lines)
 {
@@ -258,9 +257,13 @@ raise_lines(struct call *c, struct span lines)
 
 	if (st != OK)
 		return st;
-	(void)cache_raise_for(
-	    c->app->cache, CAUSE_operator, id, tags, split(lines, tags, RAISED_MAX));
-	return OK;
+	if (cache_raise_for(
+		c->app->cache, CAUSE_operator, id, tags, split(lines, tags, RAISED_MAX)) ||
+	    !cache_is_strict(c->app->cache))
+		return OK;
+	respond_problem(c->rq, UNAVAILABLE,
+	    "It is on its way to every instance; Redis has not confirmed it yet.");
+	return UNAVAILABLE;
 }
 
 static void

@@ -6,16 +6,22 @@
 #include "sql.h"
 
 /* The parameters of a statement in one piece of memory, as a flight wants
- * them: texts by their offsets. */
+ * them: texts by their offsets.  Behind them is who asks. */
 struct args {
 	const struct statement *st;
 	int count;
 	struct {
 		uint32_t at;
 		uint32_t len;
-	} values[KEY_MAX_PARTS];
+	} values[KEY_MAX_PARTS + 1];
 	char text[];
 };
+
+static struct span
+arg_at(const struct args *args, int i)
+{
+	return span_make(args->text + args->values[i].at, args->values[i].len);
+}
 
 static void
 release_row(void *hold)
@@ -36,10 +42,12 @@ load_row(void *ctx, const void *raw, struct loaded *out)
 	if (!row)
 		return BUSY;
 	for (int i = 0; i < args->count; i++)
-		params[i] = span_make(args->text + args->values[i].at, args->values[i].len);
+		params[i] = arg_at(args, i);
 	out->hold = row;
 	out->release = release_row;
+	db_asker(NULL, NULL, arg_at(args, args->count));
 	st = db_read(app->db, args->st, params, args->count, row);
+	db_asker(NULL, NULL, span_of(""));
 	if (st != OK)
 		return st;
 	out->tags = row->tags;
@@ -50,40 +58,39 @@ load_row(void *ctx, const void *raw, struct loaded *out)
 	return OK;
 }
 
-static bool
-put_args(
-    struct question *q, struct arena *arena, const struct plan *plan, const struct span *values)
+static void
+put_arg(struct args *args, int i, struct span value)
 {
-	struct args *args;
-	size_t text = 0;
+	uint32_t at = i ? args->values[i - 1].at + args->values[i - 1].len : 0;
 
-	for (int i = 0; i < plan->count; i++)
-		text += values[i].len;
-	q->args_len = sizeof(*args) + text;
-	args = arena_alloc(arena, q->args_len);
-	if (!args)
-		return false;
-	args->st = plan->st;
-	args->count = plan->count;
-	text = 0;
-	for (int i = 0; i < plan->count; i++) {
-		args->values[i].at = (uint32_t)text;
-		args->values[i].len = (uint32_t)values[i].len;
-		memcpy(args->text + text, values[i].at, values[i].len);
-		text += values[i].len;
-	}
-	q->args = args;
-	return true;
+	args->values[i].at = at;
+	args->values[i].len = (uint32_t)value.len;
+	if (value.len)
+		memcpy(args->text + at, value.at, value.len);
 }
 
 bool
 question_make(struct question *q, struct arena *arena, const struct plan *plan, struct span key,
-    const struct span *values)
+    const struct span *values, struct span asker)
 {
+	size_t text = asker.len;
+	struct args *args;
+
+	for (int i = 0; i < plan->count; i++)
+		text += values[i].len;
 	q->policy = plan->policy;
 	q->load = load_row;
 	q->key = key;
-	return put_args(q, arena, plan, values);
+	q->args_len = sizeof(*args) + text;
+	q->args = args = arena_alloc(arena, q->args_len);
+	if (!args)
+		return false;
+	args->st = plan->st;
+	args->count = plan->count;
+	for (int i = 0; i < plan->count; i++)
+		put_arg(args, i, values[i]);
+	put_arg(args, plan->count, asker);
+	return true;
 }
 
 /* ---- plans ---- */

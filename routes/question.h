@@ -36,10 +36,11 @@ void plans_free(struct plans *p);
 
 /*
  * Any thread; everything in ARENA.  VALUES are the parameters of the statement,
- * in order.  False: without memory.
+ * in order; ASKER is the id of the request that asks first, perhaps empty.  False:
+ * without memory.
  */
 bool question_make(struct question *q, struct arena *arena, const struct plan *plan,
-    struct span key, const struct span *values);
+    struct span key, const struct span *values, struct span asker);
 
 /* The way back: the plan that KEY was made by, a route's or a guard's, and its
  * VALUES (room for KEY_MAX_PARTS), in ARENA.  NULL: none of them. */

@@ -181,8 +181,7 @@ landed(struct waiter *waiter, const struct landing *landing)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* By the way that every question goes: so it is loaded once, with its tags, and
- * not at all if it is there. */
+/* By the way that every question goes: so it is loaded once, with its tags. */
 static void
 send(struct warm *w, const struct question *q)
 {
@@ -201,6 +200,16 @@ send(struct warm *w, const struct question *q)
 		landed(&item->waiter, &(struct landing){ .status = OK, .entry = e });
 }
 
+/* To ask for it would count as a use of it, and nobody has used it. */
+static bool
+is_there(struct warm *w, struct span key)
+{
+	struct entry *e = memory_find(cache_memory(w->app->cache), key, clock_ms());
+
+	entry_release(e);
+	return e != NULL;
+}
+
 static void
 load_key(struct warm *w, struct span key)
 {
@@ -211,7 +220,7 @@ load_key(struct warm *w, struct span key)
 
 	arena_init(&arena, ARENA_BYTES);
 	plan = question_plan(w->app->plans, &arena, key, values);
-	if (plan && question_make(&q, &arena, plan, key, values))
+	if (plan && !is_there(w, key) && question_make(&q, &arena, plan, key, values, span_of("")))
 		send(w, &q);
 	arena_free(&arena);
 }

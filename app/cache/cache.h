@@ -174,6 +174,10 @@ void cache_expect(struct cache *c, enum cache_cause cause, uint64_t id);
 /* cache_raise() is the first's.  Each ID is counted once. */
 bool cache_raise_for(
     struct cache *c, enum cache_cause cause, uint64_t id, const struct span *tags, size_t count);
+/* Of several transactions at once; each is to be counted then. */
+void cache_raise_many(
+    struct cache *c, enum cache_cause cause, const struct span *tags, size_t count);
+void cache_count_raise(struct cache *c, enum cache_cause cause, uint64_t id);
 uint64_t cache_raises_by(struct cache *c, enum cache_cause cause);
 
 /*

@@ -55,10 +55,10 @@ refuse(struct cache *c, struct flight *f)
 	struct waiter *w = flight_land(c->flights, f);
 
 	remote_drop(&f->asked);
-	CACHE_COUNT(c, f->policy, busy);
 	while (w) {
 		struct waiter *next = w->next;
 
+		CACHE_COUNT(c, f->policy, busy);
 		give(w, &busy);
 		w = next;
 	}
@@ -77,7 +77,17 @@ may_have(const struct cache *c, const struct waiter *w, const struct haul *h, bo
 	return rule_may_share(w->began, h->loaded, good);
 }
 
-/* The last on the list made the flight; the others came along. */
+/* Of those who get what somebody else's flight has brought: who has to ask again
+ * is counted then, and a failure is no answer from the cache. */
+static void
+count_along(struct cache *c, const struct flight *f, const struct haul *h)
+{
+	if (h->status == OK || h->status == NOT_FOUND)
+		CACHE_COUNT(c, f->policy, collapsed);
+}
+
+/* The last on the list made the flight, unless nobody waited for it: it was to
+ * refresh.  The others came along. */
 static void
 land(struct cache *c, struct flight *f, struct haul *h)
 {
@@ -94,12 +104,14 @@ land(struct cache *c, struct flight *f, struct haul *h)
 	while (w) {
 		struct waiter *next = w->next;
 
-		if (!may_have(c, w, h, good))
+		if (!may_have(c, w, h, good)) {
 			give(w, &again);
-		else
-			give(w, next ? &along : &first);
-		if (next)
-			CACHE_COUNT(c, f->policy, collapsed);
+		} else if (next || f->refresh) {
+			count_along(c, f, h);
+			give(w, &along);
+		} else {
+			give(w, &first);
+		}
 		w = next;
 	}
 	entry_release(e);
@@ -173,13 +185,17 @@ check_memory(struct cache *c, const struct flight *f, struct haul *h, bool doubt
 	enum remote_result found = REMOTE_DOWN;
 	struct remote_token token;
 	int64_t began = clock_us();
+	int64_t took;
 
 	if (!e)
 		return;
 	token = (struct remote_token){ e->epoch != 0, e->epoch, e->number };
-	if (c->config.remote)
+	if (c->config.remote) {
 		found = remote_check(c->config.remote, &token, e->slots, e->slot_count);
-	h->redis_us += clock_us() - began;
+		took = clock_us() - began;
+		h->redis_us += took;
+		metrics_time(cache_cells(c, f->policy) + TIME_REDIS, took);
+	}
 	if (found == REMOTE_HIT || (found == REMOTE_DOWN && doubtful)) {
 		h->entry = e;
 		h->kept = true;
@@ -317,16 +333,19 @@ quota_allows(struct cache *c, int policy)
 	return atomic_fetch_add(&c->quota.used, 1) < (int64_t)c->config.anonymous_keys;
 }
 
+/* With a life that was made longer it may end in Redis first. */
 static struct remote_value
 value_of(const struct entry *e)
 {
+	int64_t life_ms = e->expires_ms - e->made_ms;
+
 	return (struct remote_value){
 		.body = entry_body(e),
 		.gzip = e->gzip,
 		.etag = entry_etag(e),
 		.slots = e->slots,
 		.slot_count = e->slot_count,
-		.ttl_ms = e->expires_ms - e->made_ms,
+		.ttl_ms = life_ms < REMOTE_TTL_MAX_MS ? life_ms : REMOTE_TTL_MAX_MS,
 	};
 }
 
@@ -426,7 +445,10 @@ look_up_memory(struct cache *c, const struct flight *f, struct haul *h)
 	if (!h->entry)
 		return;
 	h->how = HOW_MEMORY;
+	entry_count_read(h->entry);
 	CACHE_COUNT(c, f->policy, memory_hits);
+	if (h->entry->absent)
+		CACHE_COUNT(c, f->policy, absent_hits);
 }
 
 /* What is there already, in either level, while that can be trusted. */

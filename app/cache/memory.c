@@ -190,8 +190,24 @@ move_hand(struct shard *s)
 	s->ahead--;
 }
 
+/* E is about to go at NOW_MS: why it ended, if not for room. */
+static void
+count_end(struct memory *m, struct shard *s, const struct entry *e, int64_t now_ms, bool for_room)
+{
+	if (!is_good(m, e)) {
+		s->stats.dropped++;
+		use_of(s, e)->dropped++;
+	} else if (now_ms >= e->expires_ms) {
+		s->stats.expiries++;
+		use_of(s, e)->expiries++;
+	} else if (for_room) {
+		s->stats.evictions++;
+		use_of(s, e)->evictions++;
+	}
+}
+
 static struct entry *
-evict_one(struct memory *m, struct shard *s)
+evict_one(struct memory *m, struct shard *s, int64_t now_ms)
 {
 	struct entry *e = at_hand(s);
 
@@ -202,13 +218,7 @@ evict_one(struct memory *m, struct shard *s)
 		e = at_hand(s);
 	}
 	move_hand(s);
-	if (is_good(m, e)) {
-		s->stats.evictions++;
-		use_of(s, e)->evictions++;
-	} else {
-		s->stats.dropped++;
-		use_of(s, e)->dropped++;
-	}
+	count_end(m, s, e, now_ms, true);
 	return take_out(s, place_of(s, e->hash, entry_key(e)));
 }
 
@@ -256,12 +266,12 @@ memory_get(struct memory *m, struct span key, int64_t now_ms)
 
 /* Entries that must go to make room, chained by their chain link. */
 static struct entry *
-make_room(struct memory *m, struct shard *s, size_t bytes)
+make_room(struct memory *m, struct shard *s, size_t bytes, int64_t now_ms)
 {
 	struct entry *gone = NULL;
 
 	while (s->oldest && s->stats.bytes + bytes + table_bytes(s) > s->stats.cap_bytes) {
-		struct entry *e = evict_one(m, s);
+		struct entry *e = evict_one(m, s, now_ms);
 
 		e->chain = gone;
 		gone = e;
@@ -314,13 +324,7 @@ replace(struct memory *m, struct shard *s, struct entry **place, struct entry *e
 {
 	struct entry *old = *place;
 
-	if (!is_good(m, old)) {
-		s->stats.dropped++;
-		use_of(s, old)->dropped++;
-	} else if (e->made_ms >= old->expires_ms) {
-		s->stats.expiries++;
-		use_of(s, old)->expiries++;
-	}
+	count_end(m, s, old, e->made_ms, false);
 	*place = e;
 	inherit(e, old);
 	e->chain = old->chain;
@@ -361,7 +365,7 @@ memory_put(struct memory *m, struct entry *e)
 	place = place_of(s, e->hash, key);
 	if (*place)
 		old = replace(m, s, place, e);
-	gone = make_room(m, s, old ? 0 : bytes);
+	gone = make_room(m, s, old ? 0 : bytes, e->made_ms);
 	if (!old)
 		add(s, e);
 	pthread_rwlock_unlock(&s->lock);

@@ -43,8 +43,8 @@ struct memory_stats {
 	uint64_t bytes; /* of the heap, for the entries */
 	uint64_t cap_bytes;
 	uint64_t table_bytes; /* of the bound, besides */
-	uint64_t evictions; /* of entries with good tags */
-	uint64_t expiries; /* stored anew after their life had ended */
+	uint64_t evictions; /* of entries with good tags, within their life */
+	uint64_t expiries; /* stored anew or evicted after their life had ended */
 	uint64_t dropped; /* with a raised tag when stored anew or evicted */
 };
 
@@ -72,18 +72,23 @@ struct memory_use {
 };
 
 void memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES]);
-/* Call SEE for every entry that could be given now.  A shard's lock is held for
+/* Call SEE for every entry that could be given now as fresh.  A shard's lock is held for
  * some hundreds at a time: SEE must be short and must not call back.  What is
  * there all the while is seen once; what comes or goes meanwhile, perhaps. */
 void memory_walk(
+    struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx);
+/* Likewise, and for those past their life that may still be given. */
+void memory_walk_kept(
     struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx);
 /* For every entry that there is, even if it may not be given any more. */
 void memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e), void *ctx);
 /* What the keys were read and loaded before weighs half of what it did: see
  * entry_recent_reads().  One thread, now and then. */
 void memory_age(struct memory *m);
-/* The entry of KEY if it could be given now, without counting as a look-up; a
+/* The entry of KEY if it could be given now as fresh, without counting as a look-up; a
  * reference for the caller. */
 struct entry *memory_find(struct memory *m, struct span key, int64_t now_ms);
+/* Would memory_walk_kept() see that key? */
+bool memory_keeps(struct memory *m, struct span key, int64_t now_ms);
 
 #endif

@@ -48,11 +48,19 @@ memory_read_use(struct memory *m, struct memory_use out[MEMORY_POLICIES])
 /* ---- every entry ---- */
 
 struct walk {
-	bool all;
+	enum { LIVING, KEPT, ALL } which;
 	int64_t now_ms;
 	void (*see)(void *ctx, const struct entry *e);
 	void *ctx;
 };
+
+static bool
+is_seen(struct memory *m, const struct entry *e, const struct walk *w)
+{
+	if (w->which == ALL)
+		return true;
+	return w->now_ms < (w->which == KEPT ? e->gone_ms : e->expires_ms) && is_good(m, e);
+}
 
 /* What was the bucket AT when there were COUNT: the table only ever doubles, so
  * its entries are in every COUNTth bucket from there on.  How many were seen. */
@@ -64,7 +72,7 @@ see_bucket(struct memory *m, struct shard *s, size_t at, size_t count, const str
 	for (; at < s->bucket_count; at += count) {
 		for (struct entry *e = s->buckets[at]; e; e = e->chain) {
 			seen++;
-			if (w->all || (w->now_ms < e->expires_ms && is_good(m, e)))
+			if (is_seen(m, e, w))
 				w->see(w->ctx, e);
 		}
 	}
@@ -103,13 +111,20 @@ void
 memory_walk(
     struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx)
 {
-	walk(m, &(struct walk){ false, now_ms, see, ctx });
+	walk(m, &(struct walk){ LIVING, now_ms, see, ctx });
+}
+
+void
+memory_walk_kept(
+    struct memory *m, int64_t now_ms, void (*see)(void *ctx, const struct entry *e), void *ctx)
+{
+	walk(m, &(struct walk){ KEPT, now_ms, see, ctx });
 }
 
 void
 memory_walk_all(struct memory *m, void (*see)(void *ctx, const struct entry *e), void *ctx)
 {
-	walk(m, &(struct walk){ true, 0, see, ctx });
+	walk(m, &(struct walk){ ALL, 0, see, ctx });
 }
 
 static void
@@ -140,8 +155,8 @@ memory_age(struct memory *m)
 
 /* ---- one ---- */
 
-struct entry *
-memory_find(struct memory *m, struct span key, int64_t now_ms)
+static struct entry *
+find(struct memory *m, struct span key, const struct walk *w)
 {
 	uint64_t hash = hash_table(key);
 	struct shard *s = shard_of(m, hash);
@@ -149,10 +164,25 @@ memory_find(struct memory *m, struct span key, int64_t now_ms)
 
 	pthread_rwlock_rdlock(&s->lock);
 	e = *place_of(s, hash, key);
-	if (e && (now_ms >= e->expires_ms || !is_good(m, e)))
+	if (e && !is_seen(m, e, w))
 		e = NULL;
 	if (e)
 		entry_hold(e);
 	pthread_rwlock_unlock(&s->lock);
 	return e;
+}
+
+struct entry *
+memory_find(struct memory *m, struct span key, int64_t now_ms)
+{
+	return find(m, key, &(struct walk){ .which = LIVING, .now_ms = now_ms });
+}
+
+bool
+memory_keeps(struct memory *m, struct span key, int64_t now_ms)
+{
+	struct entry *e = find(m, key, &(struct walk){ .which = KEPT, .now_ms = now_ms });
+
+	entry_release(e);
+	return e != NULL;
 }

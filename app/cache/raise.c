@@ -137,26 +137,57 @@ cache_raise(struct cache *c, uint64_t id, const struct span *tags, size_t count)
 	return cache_raise_for(c, CAUSE_route, id, tags, count);
 }
 
+/* In Redis first and in memory second; whether Redis confirmed. */
+static bool
+raise_both(struct cache *c, uint64_t id, const struct span *tags, size_t count)
+{
+	uint16_t slots[RAISE_SLOTS];
+	bool clears;
+	size_t n = slots_of(tags, count, slots, &clears);
+	bool confirmed = raise_remote(c, id, slots, n);
+
+	tags_raise(c->tags, slots, n);
+	if (clears)
+		memory_clear(c->memory);
+	return confirmed;
+}
+
+static bool
+is_raised(struct cache *c, uint64_t id)
+{
+	return id && atomic_load(place_of(c, id)) == id;
+}
+
 bool
 cache_raise_for(
     struct cache *c, enum cache_cause cause, uint64_t id, const struct span *tags, size_t count)
 {
-	uint16_t slots[RAISE_SLOTS];
-	bool clears;
 	bool confirmed;
-	size_t n;
 
-	if (count == 0 || (id && atomic_load(place_of(c, id)) == id))
+	if (count == 0 || is_raised(c, id))
 		return true;
-	n = slots_of(tags, count, slots, &clears);
-	confirmed = raise_remote(c, id, slots, n);
-	tags_raise(c->tags, slots, n);
-	if (clears)
-		memory_clear(c->memory);
+	confirmed = raise_both(c, id, tags, count);
 	count_cause(c, cause, id, tags, count);
 	if (id && confirmed)
 		atomic_store(place_of(c, id), id);
 	return confirmed;
+}
+
+void
+cache_raise_many(struct cache *c, enum cache_cause cause, const struct span *tags, size_t count)
+{
+	if (count == 0)
+		return;
+	(void)raise_both(c, 0, tags, count);
+	if (log_wants(LOG_DEBUG))
+		say_cause(cause, 0, tags, count);
+}
+
+void
+cache_count_raise(struct cache *c, enum cache_cause cause, uint64_t id)
+{
+	if (!is_raised(c, id))
+		count_cause(c, cause, id, NULL, 0);
 }
 
 bool

@@ -19,7 +19,6 @@
 #define BODY_BYTES (8u << 20)
 #define ETAG_MIN_BYTES 4
 #define ETAG_MAX_BYTES 64
-#define TTL_MAX_MS (2 * 86400 * (int64_t)1000)
 #define CHECKED_BYTES 16384
 
 /* ---- opening ---- */
@@ -120,7 +119,7 @@ static bool
 is_sound(struct span etag, struct span body, int64_t ttl_ms)
 {
 	return etag.len >= ETAG_MIN_BYTES && etag.len <= ETAG_MAX_BYTES && body.len <= BODY_BYTES &&
-	    ttl_ms > 0 && ttl_ms <= TTL_MAX_MS;
+	    ttl_ms > 0 && ttl_ms <= REMOTE_TTL_MAX_MS;
 }
 
 /* The epoch is 64 random bits, in hex; 0 is none. */

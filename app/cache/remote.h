@@ -61,6 +61,8 @@ struct remote_pending {
 	size_t slot_count;
 };
 
+#define REMOTE_TTL_MAX_MS (2 * 86400 * (int64_t)1000)
+
 /* A stored answer.  Fields from remote_get() belong to HOLD. */
 struct remote_value {
 	struct span body; /* as it goes out */
@@ -68,7 +70,7 @@ struct remote_value {
 	struct span etag;
 	const uint16_t *slots;
 	size_t slot_count;
-	int64_t ttl_ms; /* left */
+	int64_t ttl_ms; /* left; at most REMOTE_TTL_MAX_MS */
 	uint64_t number; /* got: what was current before its load */
 	void *hold;
 };

@@ -110,8 +110,12 @@ remote_clear(struct remote *r)
 
 /* ---- listing ---- */
 
-static bool
-see_all(const struct reply *found, bool (*see)(void *ctx, struct span key), void *ctx)
+enum seen { SEEN_ALL, SEEN_ENOUGH, TOO_LATE };
+
+/* SEE may ask Redis about each of them. */
+static enum seen
+see_all(
+    const struct reply *found, int64_t until_ms, bool (*see)(void *ctx, struct span key), void *ctx)
 {
 	int64_t now_ms = clock_wall_ms();
 
@@ -121,10 +125,12 @@ see_all(const struct reply *found, bool (*see)(void *ctx, struct span key), void
 
 		if (text_number(reply_at(found, i + 1).text, &ends_ms) && ends_ms < now_ms)
 			continue;
+		if (clock_ms() >= until_ms)
+			return TOO_LATE;
 		if (!see(ctx, reply_at(found, i).text))
-			return false;
+			return SEEN_ENOUGH;
 	}
-	return true;
+	return SEEN_ALL;
 }
 
 bool
@@ -132,6 +138,7 @@ remote_list(
     struct remote *r, struct span pattern, bool (*see)(void *ctx, struct span key), void *ctx)
 {
 	int64_t until_ms = clock_ms() + LIST_MS;
+	enum seen seen = SEEN_ALL;
 	char cursor[24] = "0";
 
 	do {
@@ -146,13 +153,12 @@ remote_list(
 		if (more) {
 			memcpy(cursor, next.text.at, next.text.len);
 			cursor[next.text.len] = '\0';
-			if (!see_all(&found, see, ctx))
-				strcpy(cursor, "0");
+			seen = see_all(&found, until_ms, see, ctx);
 		}
 		reply_free(&reply);
-		if (!more)
+		if (!more || seen == TOO_LATE)
 			return false;
-	} while (strcmp(cursor, "0") != 0);
+	} while (seen == SEEN_ALL && strcmp(cursor, "0") != 0);
 	return true;
 }
 

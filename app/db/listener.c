@@ -89,7 +89,11 @@ tell_as_one(struct listener *l, struct row *row)
 		row->tags[i] = row->tags[kept];
 		row->tags[kept++] = tag;
 	}
-	l->config.changed(l->config.ctx, 0, row->tags, kept);
+	l->config.changed_many(l->config.ctx, row->tags, kept);
+	for (size_t i = kept; i < row->tag_count; i++) {
+		if (begins_group(row->tags[i], &g))
+			l->config.was_among(l->config.ctx, g.id);
+	}
 }
 
 static void

@@ -16,7 +16,7 @@
 struct listener;
 
 #define LISTENER_BOOKMARK_BYTES 1024
-/* More transactions than this at once are told as one, without a number. */
+/* More transactions than this at once are told as one. */
 #define LISTENER_GROUPS 64
 
 /* All are called on the listener's thread and may block for a while. */
@@ -38,8 +38,11 @@ struct listener_config {
 	void *ctx;
 	/* Once, at the start: where others have got to; empty: not known. */
 	void (*recall)(void *ctx, char bookmark[LISTENER_BOOKMARK_BYTES]);
-	/* A transaction (0: several) changed what these tags stand for. */
+	/* A transaction changed what these tags stand for. */
 	void (*changed)(void *ctx, uint64_t id, const struct span *tags, size_t count);
+	/* Several did, and then which ones. */
+	void (*changed_many)(void *ctx, const struct span *tags, size_t count);
+	void (*was_among)(void *ctx, uint64_t id);
 	/* Nobody knows what was missed. */
 	void (*lost)(void *ctx);
 	/* All that was committed before AT_MS (clock_ms) has been told. */

@@ -114,6 +114,29 @@ def test_redis_hits_are_counted(seen, world):
     second.stop()
 
 
+def test_strict_mode_counts_its_hits_likewise(seen, world):
+    """There a hit goes by Redis, and is one of memory all the same."""
+    _, token = world.user()
+    second = seen.second_app(PUPITRE_MODE="strict")
+    second.settle()
+    path = f"/api/user/courses?search=strict-{world.tag}"
+    for _ in range(20):
+        assert second.get(path, token).status == 200
+        assert second.get("/api/user/courses/none", token).status == 404
+    second.settle()
+    now = second.get(CACHE + "overview", seen.token).json()["data"]
+    lists, absent = prefix(now, "user:courses"), prefix(now, "user:course:details")
+    assert (lists["memoryHits"], lists["misses"], lists["negative"]) == (19, 1, 0)
+    assert (absent["memoryHits"], absent["misses"], absent["negative"]) == (19, 1, 19)
+    assert sum(now["latency"]["redis"]["user:courses"]["counts"]) == 20
+    key = next(k for k in now["hottest"] if world.tag in k["key"])
+    assert key["reads"] >= 19
+    second.ask("POST", CACHE + "clear", seen.token)
+    wait_until(lambda: second.get(CACHE + "overview", seen.token).json()["data"]
+               ["warming"]["total"] >= 1, 5, "keys to be warmed")
+    second.stop()
+
+
 def test_hottest_loaded_and_biggest(seen, world):
     owner, admin = world.admin()
     course = world.course(owner)
@@ -259,6 +282,33 @@ def test_sessions_and_guards_are_not_shown(seen, world):
         assert act(seen, "get", key=key.removeprefix("pupitre:k:")).status_code == 404
 
 
+def test_an_admin_sees_no_more_of_an_entry_than_its_route_gives(seen, world):
+    """Not the participants of somebody else's course, with their addresses."""
+    owner, admin = world.admin()
+    _, other = world.admin()
+    user, token = world.user()
+    course = world.course(owner)
+    world.join(user, course)
+    seen.clear()
+    for path, who in ((f"/api/admin/courses/{course}/participants", admin),
+                      ("/api/admin/courses", admin), ("/api/user/courses", token),
+                      ("/api/public/lessons", token)):
+        assert seen.get(path, who).status_code == 200
+    assert seen.get(f"/api/admin/courses/{course}/participants", other).status_code == 404
+
+    def sees(prefix_, who):
+        key = next(k["key"] for k in data(act(seen, "keys"))["keys"] if k["prefix"] == prefix_)
+        r = seen.ask("POST", CACHE + "get", who, params={"key": key})
+        assert r.status_code in (200, 403), r.text
+        return r.status_code == 200
+
+    for prefix_, whose in (("admin:course:participants", admin), ("admin:courses", admin),
+                           ("user:courses", None), ("public:lessons", other)):
+        assert sees(prefix_, seen.token)
+        assert sees(prefix_, admin) == (whose is not None), prefix_
+        assert sees(prefix_, other) == (whose == other), prefix_
+
+
 @pytest.mark.parametrize("how", ["tag", "course", "pattern"])
 def test_invalidation_touches_what_its_preview_says(seen, warm, how):
     one, two, read = warm
@@ -275,6 +325,26 @@ def test_invalidation_touches_what_its_preview_says(seen, warm, how):
     assert wait_for_newest(seen, "operator")["what"] == "POST /api/test/cache"
 
 
+def test_a_pattern_reaches_what_is_past_its_life_and_still_given(seen, warm):
+    one, _, _ = warm
+    second = seen.second_app(PUPITRE_TTL_COURSE_DETAIL_S=1, PUPITRE_GRACE_S=60, REDIS_URL=None)
+    path = f"/api/admin/courses/{one}"
+    token = seen.app("session", "create", "--user", seen.sql(
+        'select email from "User" u join "Course" c on c."creatorId" = u.id where c.id = %s',
+        one)[0][0])
+    seen.sql('alter table "Course" disable trigger pupitre_update')
+    try:
+        assert second.get(path, token).status == 200
+        seen.sql('update "Course" set name = %s where id = %s', "Unheard of", one, settle=False)
+        time.sleep(1.1)
+        done = second.ask("POST", CACHE + f"invalidate&pattern=*details*{one}*", seen.token)
+        assert done.json()["data"]["touched"] == 1
+        assert second.get(path, token).json()["course"]["name"] == "Unheard of"
+    finally:
+        seen.sql('alter table "Course" enable always trigger pupitre_update')
+    second.stop()
+
+
 def test_other_instances_hear_of_an_invalidation(seen, warm):
     one, _, _ = warm
     second = seen.second_app(PUPITRE_WARM_KEYS=0)
@@ -288,6 +358,21 @@ def test_other_instances_hear_of_an_invalidation(seen, warm):
     data(act(seen, "invalidate", pattern=f"admin:course:details:*{one}*"))
     wait_until(lambda: "hit" not in second.get(path, token).head, 2, "the other instance")
     second.stop()
+
+
+def test_in_strict_mode_an_invalidation_is_done_when_redis_has_it(seen):
+    second = seen.second_app(PUPITRE_MODE="strict", PUPITRE_WARM_KEYS=0)
+    path = CACHE + "invalidate&tag=course:none"
+    assert second.ask("POST", path, seen.token).status == 200
+    seen.stack("stop", "redis")
+    try:
+        assert second.ask("POST", path, seen.token).status == 503
+        assert act(seen, "invalidate", tag="course:none").status_code == 200  # bounded
+    finally:
+        seen.stack("start", "redis")
+    wait_until(lambda: second.ask("POST", path, seen.token).status == 200, 8, "its return")
+    second.stop()
+    wait_until(lambda: overview(seen)["health"]["redis"]["state"] == "up", 8, "its return")
 
 
 def test_what_makes_no_sense_is_refused(seen, warm):
@@ -447,6 +532,27 @@ def test_a_request_is_followed_by_its_id_into_postgresql(seen, world):
                  "drop function public.follow()")
 
 
+def test_a_load_is_followed_too_at_debug_level(seen, world):
+    _, token = world.user()
+    second = seen.second_app(PUPITRE_LOG_LEVEL="debug", PUPITRE_WARM_KEYS=0, REDIS_URL=None)
+    second.settle()
+    lock = seen.db()
+    lock.autocommit = False
+    lock.cursor().execute('lock table "Course" in access exclusive mode')
+    asks = threading.Thread(target=second.ask, args=("GET", "/api/user/courses?search=id", token),
+                            kwargs={"REQUEST_ID": f"follow-{world.tag}"})
+    asks.start()
+    try:
+        wait_until(lambda: seen.sql("select query from pg_stat_activity where application_name = %s"
+                                    " and wait_event_type = 'Lock'", f"pupitre follow-{world.tag}"),
+                   1.5, "its name in PostgreSQL")
+    finally:
+        lock.rollback()
+        lock.close()
+    asks.join()
+    second.stop()
+
+
 # ---- the log
 
 def test_an_invalidation_is_logged_with_its_cause_at_debug_level(seen, world):
@@ -527,6 +633,26 @@ def test_the_hot_keys_come_back_after_a_clear_and_a_start(seen, world):
     assert "hit" in seen.get(path, admin).headers["Cache-Status"]
 
 
+def test_other_instances_warm_after_a_clear_too(seen, world):
+    _, token = world.user()
+    path = f"/api/user/courses?search=both-{world.tag}"
+    second = seen.second_app(PUPITRE_WARM_KEYS=100)
+    second.settle()
+    for _ in range(20):
+        seen.get(path, token)
+        second.get(path, token)
+
+    def has():
+        r = second.ask("GET", CACHE + f"keys&pattern=*both-{world.tag}*", seen.token)
+        return [k["level"] for k in r.json()["data"]["keys"]] == ["memory"]
+
+    assert has()
+    seen.clear()
+    wait_until(lambda: not has(), 3, "the clear")
+    wait_until(has, 5, "the key to be there unasked")
+    second.stop()
+
+
 def test_warming_on_demand(seen, world):
     owner, admin = world.admin()
     course = world.course(owner)
@@ -543,6 +669,23 @@ def test_warming_on_demand(seen, world):
     wait_until(lambda: overview(seen)["warming"]["cause"] == "operator", 3, "the warming")
     wait_until(lambda: overview(seen)["warming"]["done"] == keys, 10, "its end")
     assert "hit" in seen.get(path, admin).headers["Cache-Status"]
+
+
+def test_warming_what_is_there_is_no_use_of_it(seen, world):
+    _, token = world.user()
+    path = f"/api/user/courses?search=warm-{world.tag}"
+    for _ in range(20):
+        seen.get(path, token)
+    seen.clear()
+    wait_until(lambda: overview(seen)["warming"]["state"] == "idle", 10, "the end of it")
+    assert "hit" in seen.get(path, token).headers["Cache-Status"]
+    before = overview(seen)
+    data(act(seen, "warm"))
+    wait_until(lambda: overview(seen)["warming"]["cause"] == "operator", 3, "the warming")
+    wait_until(lambda: overview(seen)["warming"]["state"] == "idle", 10, "its end")
+    assert overview(seen)["warming"]["done"] >= 1
+    for counter in ("memoryHits", "redisHits", "misses"):
+        assert delta(overview(seen), before, "user:courses", counter) == 0
 
 
 def test_warming_keeps_its_rate_and_can_be_off(seen, world):

@@ -305,3 +305,23 @@ def rename_or_die(w, name):
         w.rename(name)
     except (OSError, EOFError):
         pass
+
+
+def test_a_slow_redis_is_looked_through_for_a_bounded_time(redis_world):
+    """Each of 300 entries is a question of 30 ms; what was not seen is said."""
+    w = redis_world
+    w.read()
+    other = w.stack.second_app(PUPITRE_REDIS_PREFIX=w.prefix)
+    other.settle()
+    for i in range(300):
+        assert other.get(f"/api/user/courses?search=slow-{i}", w.token).status == 200
+    redis = w.stack.redis()
+    wait_until(lambda: redis.zcard(w.prefix + "index") >= 300, 5, "the last to be stored")
+    w.proxy.tell("delay both 15")
+    for action in ("keys&limit=1000", "invalidate&tag=course:none", "invalidate&course=none"):
+        began = time.monotonic()
+        r = w.app.ask("POST", f"/api/test/cache?action={action}", w.stack.token)
+        assert r.status == 200, r
+        assert r.json()["data"]["complete"] is False
+        assert time.monotonic() - began < 4
+    other.stop()

@@ -425,6 +425,49 @@ test('it can be paused, and what is selected stays so', async () => {
 	assert.ok(asked > 0);
 });
 
+/* Answers of a second instance, of one that was restarted, and none at all. */
+test('instances are told apart, and none is forgotten while nobody asks', async () => {
+	const page = await open();
+	let answers = 0;
+	let as = {};
+
+	await page.route('**/api/test/cache?action=overview', async (route) => {
+		const answer = await route.fetch();
+		const body = await answer.json();
+
+		answers++;
+		Object.assign(body.data, as);
+		await route.fulfill({ response: answer, json: body });
+	});
+	await until('a rate', async () => answers > 1 && await tile(page, 'tRequests') !== '–');
+	as = { startedAt: '2040-01-01T00:00:00.000Z' };
+	await until('the restart', async () => /2040/.test(await page.locator('#who').innerText()));
+	assert.equal(await tile(page, 'tRequests'), '–');
+	await page.locator('#pause').click();
+	await page.evaluate(() => { const now = Date.now; Date.now = () => now() + 60000; });
+	as = { instance: 'another' };
+	await page.locator('#pause').click();
+	await page.locator('#instance').waitFor();
+	assert.equal(await page.locator('#instance option').count(), 2);
+	assert.match(await page.locator('#who').innerText(), /2040/);
+});
+
+test('a pause while it asks does not have it ask twice as often', async () => {
+	const page = await open();
+	let asked = 0;
+
+	await page.route('**/api/test/cache?action=overview', async (route) => { await rest(800); await route.continue(); });
+	for (let i = 0; i < 6; i++) {
+		await page.waitForRequest('**/api/test/cache?action=overview');
+		await page.locator('#pause').click();
+		await page.locator('#pause').click();
+	}
+	await rest(3000);
+	page.on('request', () => asked++);
+	await rest(6000);
+	assert.ok(asked <= 3, asked);
+});
+
 test('it says that the session has ended, and asks no more', async () => {
 	const token = stack('app', 'session', 'create', '--user', 'admin@example.org').trim();
 	const context = await browser.newContext();

@@ -16,6 +16,7 @@
 struct remote {
 	bool down;
 	_Atomic int gets, puts;
+	_Atomic int64_t put_ttl_ms; /* of the last one */
 	int raises, clears;
 	char stored[256]; /* the one body it holds; empty: none */
 	uint16_t slots[TAG_MAX];
@@ -110,8 +111,8 @@ remote_put_send(struct remote *r, struct span key, const struct remote_token *to
 {
 	(void)key;
 	(void)token;
-	(void)value;
 	(void)listed;
+	r->put_ttl_ms = value->ttl_ms;
 	sent->conn = r->crowded ? NULL : calloc(1, sizeof(*sent->conn));
 	r->puts += sent->conn != NULL;
 	return sent->conn != NULL;
@@ -331,6 +332,16 @@ raise_tag(const char *tag)
 	struct span t = span_of(tag);
 
 	(void)cache_raise(cache, 0, &t, 1);
+}
+
+/* Of the first policy. */
+static struct cache_counters
+counters(void)
+{
+	struct cache_counters all[2];
+
+	cache_read_counters(cache, all);
+	return all[0];
 }
 
 static int
@@ -648,6 +659,7 @@ who_asks_after_a_raise_never_gets_the_load_before_it(void **state)
 	get(&after, "k");
 	assert_string_equal(after.body, "v1");
 	assert_int_equal(loader.calls, 2);
+	assert_int_equal(counters().collapsed, 0);
 }
 
 static void
@@ -689,6 +701,29 @@ a_failure_reaches_everybody_and_is_not_kept(void **state)
 	get(&a, "k");
 	assert_int_equal(a.landing.status, OK);
 	assert_int_equal(loader.calls, 2);
+}
+
+static void
+who_comes_along_is_counted_unless_it_fails(void **state)
+{
+	struct asker askers[3];
+	sem_t hold;
+
+	(void)state;
+	sem_init(&hold, 0, 0);
+	loader.hold = &hold;
+	loader.status = UNAVAILABLE;
+	for (int failed = 1; failed >= 0; failed--) {
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(ask_policy(&askers[i], "k", 0), ASK_WAIT);
+		sem_post(&hold);
+		for (int i = 0; i < 3; i++)
+			wait_for(&askers[i]);
+		assert_int_equal(counters().collapsed, failed ? 0 : 2);
+		loader.status = OK;
+	}
+	assert_int_equal(counters().failures, 1);
+	assert_int_equal(counters().loads, 2);
 }
 
 static void
@@ -834,6 +869,21 @@ anonymous_keys_reach_redis_up_to_a_bound(void **state)
 }
 
 static void
+a_long_life_is_cut_to_what_redis_takes(void **state)
+{
+	struct asker a;
+
+	(void)state;
+	cache_set_ttl(cache, SEARCH_RESULTS, 86400 * (int64_t)1000);
+	get(&a, "k");
+	assert_true(fake.put_ttl_ms > 70000 * (int64_t)1000);
+	assert_true(fake.put_ttl_ms <= 86400 * (int64_t)1000);
+	cache_set_stretch(cache, 0, 2400);
+	get(&a, "l");
+	assert_int_equal(fake.put_ttl_ms, REMOTE_TTL_MAX_MS);
+}
+
+static void
 clearing_empties_both_levels(void **state)
 {
 	struct asker a;
@@ -922,6 +972,28 @@ a_change_is_counted_once_and_for_who_made_it(void **state)
 	assert_int_equal(cache_raises_by(cache, CAUSE_database) - by_database, 1);
 }
 
+/* Told as one, of which some were raised before, by who made them. */
+static void
+changes_that_are_raised_together_are_counted_one_by_one(void **state)
+{
+	struct span tag = SPAN("course:1");
+	struct asker a;
+
+	(void)state;
+	get(&a, "k");
+	cache_expect(cache, CAUSE_route, 100000001);
+	(void)cache_raise(cache, 100000001, &tag, 1);
+	cache_expect(cache, CAUSE_route, 100000002);
+	get(&a, "k");
+	cache_raise_many(cache, CAUSE_database, &tag, 1);
+	for (uint64_t id = 100000001; id < 100000101; id++)
+		cache_count_raise(cache, CAUSE_database, id);
+	get(&a, "k");
+	assert_int_equal(loader.calls, 3);
+	assert_int_equal(cache_raises_by(cache, CAUSE_route), 2);
+	assert_int_equal(cache_raises_by(cache, CAUSE_database), 98);
+}
+
 int
 main(void)
 {
@@ -935,14 +1007,17 @@ main(void)
 		ALONE(who_asks_after_a_raise_never_gets_the_load_before_it),
 		ALONE(an_absence_is_not_given_to_who_asks_after_a_raise),
 		ALONE(a_failure_reaches_everybody_and_is_not_kept),
+		ALONE(who_comes_along_is_counted_unless_it_fails),
 		ALONE(a_full_queue_is_busy_at_once),
 		ALONE(a_change_is_counted_once_and_for_who_made_it),
+		ALONE(changes_that_are_raised_together_are_counted_one_by_one),
 		ALONE(a_large_body_is_kept_compressed),
 		ALONE(readers_never_see_what_was_overwritten),
 		REDIS(a_redis_hit_loads_nothing),
 		REDIS(redis_down_fails_nothing_and_loads_once),
 		REDIS(redis_is_raised_before_memory),
 		REDIS(anonymous_keys_reach_redis_up_to_a_bound),
+		REDIS(a_long_life_is_cut_to_what_redis_takes),
 		REDIS(clearing_empties_both_levels),
 		REDIS(redis_is_asked_once_while_a_worker_wakes),
 		REDIS(without_a_connection_at_hand_a_worker_asks_and_stores),

@@ -23,7 +23,8 @@
 static struct record {
 	pthread_mutex_t lock;
 	int changes; /* calls of changed() */
-	int as_one; /* ... without a number */
+	int as_one; /* calls of changed_many() */
+	int among; /* transactions in these */
 	int lost;
 	int beats;
 	bool down;
@@ -69,9 +70,31 @@ changed(void *ctx, uint64_t id, const struct span *tags, size_t count)
 		return;
 	pthread_mutex_lock(&r->lock);
 	r->changes++;
-	r->as_one += id == 0;
 	for (size_t i = 0; i < count && r->tag_count < RECORD; i++)
 		snprintf(r->tags[r->tag_count++], sizeof(r->tags[0]), "%.*s", SPAN_ARG(tags[i]));
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void
+changed_many(void *ctx, const struct span *tags, size_t count)
+{
+	struct record *r = ctx;
+
+	pthread_mutex_lock(&r->lock);
+	r->as_one++;
+	pthread_mutex_unlock(&r->lock);
+	changed(ctx, 0, tags, count);
+}
+
+static void
+was_among(void *ctx, uint64_t id)
+{
+	struct record *r = ctx;
+
+	if (was_told(id))
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->among++;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -166,6 +189,8 @@ start(const char *bookmark, int keep_s)
 		.ctx = &said,
 		.recall = recall,
 		.changed = changed,
+		.changed_many = changed_many,
+		.was_among = was_among,
 		.lost = lost,
 		.heard = heard,
 		.down = down,
@@ -173,7 +198,7 @@ start(const char *bookmark, int keep_s)
 	};
 
 	pthread_mutex_lock(&said.lock);
-	said.changes = said.as_one = said.lost = said.beats = said.tag_count = 0;
+	said.changes = said.as_one = said.among = said.lost = said.beats = said.tag_count = 0;
 	said.heard_ms = 0;
 	snprintf(said.recalled, sizeof(said.recalled), "%s", bookmark);
 	pthread_mutex_unlock(&said.lock);
@@ -388,6 +413,7 @@ very_many_at_once_are_told_as_one(void **state)
 	start_with(bookmark, 3600);
 	assert_int_equal(read_record().changes, 1);
 	assert_int_equal(read_record().as_one, 1);
+	assert_int_equal(read_record().among, 100);
 	assert_int_equal(times("many:100"), 1);
 	assert_true(read_record().tag_count >= 100);
 }

@@ -321,6 +321,30 @@ replacements_stay_within_the_bound(void **state)
 	memory_free(m);
 }
 
+/* Whose life has ended makes room as well, but is no sign of too little memory. */
+static void
+what_had_expired_is_not_evicted(void **state)
+{
+	struct memory *m = memory_new(100000, 1, &tags);
+	struct memory_stats stats;
+	char key[16];
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct entry *e;
+
+		snprintf(key, sizeof(key), "k%d", i);
+		e = make(key, 1000, "course:1", i + 10);
+		e->made_ms = i;
+		assert_true(memory_put(m, e));
+		entry_release(e);
+	}
+	memory_read_stats(m, &stats);
+	assert_int_equal(stats.evictions, 0);
+	assert_int_equal(stats.expiries, 200 - stats.entries);
+	memory_free(m);
+}
+
 /* It is the oldest, and was asked for again; others are not. */
 static void
 what_is_stored_anew_after_a_write_is_no_newcomer(void **state)
@@ -626,6 +650,7 @@ main(void)
 		cmocka_unit_test(bytes_count_what_the_heap_takes),
 		cmocka_unit_test(a_replacement_is_counted_once),
 		cmocka_unit_test(replacements_stay_within_the_bound),
+		cmocka_unit_test(what_had_expired_is_not_evicted),
 		cmocka_unit_test(what_is_stored_anew_after_a_write_is_no_newcomer),
 		cmocka_unit_test(one_eviction_looks_at_some_entries_only),
 		cmocka_unit_test(a_small_cache_is_not_cut_into_shards),

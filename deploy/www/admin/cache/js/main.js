@@ -10,9 +10,11 @@ import { wireActions } from './actions.js';
 const EVERY_MS = 2000;
 const OLD_MS = 6000;
 const PATIENCE_MS = 5000;
+const GONE = 8; /* answers of each other instance, and none of the chosen one's */
 
 const histories = new Map();
 let chosen = null;
+let others = 0; /* answers since the chosen one's last */
 let answeredAt = Date.now();
 let ended = null; /* why nothing is asked any more */
 let paused = false;
@@ -63,14 +65,18 @@ function listInstances() {
 function take(data) {
 	const name = `${data.instance} ${data.process}`;
 
-	if (!histories.has(name))
+	/* In a container the process after a restart has the number of the one before. */
+	if (histories.get(name)?.data.startedAt !== data.startedAt)
 		histories.set(name, new History());
 	histories.get(name).add(data);
-	/* One that was restarted does not answer any more. */
-	if (!chosen || Date.now() - histories.get(chosen).now.at > 5 * OLD_MS) {
+	others = name === chosen ? 0 : others + 1;
+	/* One that was restarted does not answer any more; that nobody was asked for a
+	 * while says nothing. */
+	if (!chosen || others > GONE * histories.size) {
 		if (chosen)
 			histories.delete(chosen);
 		chosen = name;
+		others = 0;
 	}
 	listInstances();
 	if (name === chosen)
@@ -91,6 +97,7 @@ async function poll() {
 		/* The banner says how old it is. */
 	}
 	banner();
+	clearTimeout(timer); /* of another that was under way */
 	if (!ended && !paused)
 		timer = setTimeout(poll, EVERY_MS);
 }
@@ -131,7 +138,7 @@ function wire() {
 	$('theme').value = kept.get('theme') ?? 'auto';
 	$('language').addEventListener('change', (e) => { setLanguage(e.target.value); kept.set('language', language()); speak(); });
 	$('theme').addEventListener('change', (e) => { kept.set('theme', e.target.value); paint(); speak(); });
-	$('instance').addEventListener('change', (e) => { chosen = e.target.value; render(); });
+	$('instance').addEventListener('change', (e) => { chosen = e.target.value; others = 0; render(); });
 	dark.addEventListener('change', () => { paint(); speak(); });
 	$('pause').addEventListener('click', pause);
 	wireTables(render);
