@@ -21,6 +21,7 @@
 #include "db/migrate.h"
 #include "hear.h"
 #include "routes/call.h"
+#include "routes/handlers.h"
 #include "routes/question.h"
 #include "routes/survey.h"
 #include "routes/tend.h"
@@ -188,6 +189,7 @@ open_app(struct app *app, const struct config *config, struct cache_policy *poli
 	app->traffic = metrics_reserve((unsigned)(route_count + 1) * TRAFFIC_CELLS);
 	app->delays = metrics_reserve(METRICS_HISTOGRAM);
 	app->started_ms = clock_wall_ms();
+	openapi_prepare();
 	if (!app->workers || !app->passwords || !app->cache || !app->plans || !app->surveyor)
 		return false;
 	app->warm = warm_new(app);

@@ -352,6 +352,17 @@ run_handler(struct job *job)
 	request_resume(rq);
 }
 
+/* What operators look at and do is wanted most when everybody waits. */
+static bool
+submit(struct call *c)
+{
+	enum who who = c->route->who;
+
+	return who == OPERATOR || who == NETWORK
+	    ? workers_submit_first(c->app->workers, &c->rq->job)
+	    : workers_submit(c->app->workers, &c->rq->job);
+}
+
 static enum step
 answer(struct call *c)
 {
@@ -364,7 +375,7 @@ answer(struct call *c)
 		return answer_status(c);
 	}
 	c->rq->job.run = run_handler;
-	if (workers_submit(c->app->workers, &c->rq->job))
+	if (submit(c))
 		return WAIT;
 	return call_fail(c, BUSY, NULL);
 }

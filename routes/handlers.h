@@ -37,6 +37,8 @@ enum status test_cache(struct call *c);
 
 /* openapi.c; on the reactor */
 enum status openapi(struct call *c);
+/* Once, before the first request: compressing it would hold a reactor up. */
+void openapi_prepare(void);
 
 /* metrics.c */
 enum status metrics(struct call *c);

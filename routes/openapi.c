@@ -4,7 +4,6 @@
  */
 #include "routes/handlers.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #include "base/hash.h"
@@ -22,13 +21,12 @@ extern const char openapi_end[] __asm__("openapi_end");
 
 #define ETAG_BYTES 64
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct span body;
 static bool gzip;
 static char etag[ETAG_BYTES];
 
-static void
-make(void)
+void
+openapi_prepare(void)
 {
 	char digest[HASH_HEX_BYTES];
 	size_t len = 0;
@@ -48,7 +46,6 @@ openapi(struct call *c)
 {
 	struct response *rs = &c->rq->response;
 
-	pthread_once(&once, make);
 	rs->status = call_has_same(c->rq->if_none_match, span_of(etag)) ? NOT_MODIFIED : OK;
 	rs->body = body;
 	rs->gzip = gzip;

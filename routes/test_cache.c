@@ -339,7 +339,7 @@ clear(struct call *c)
 	told = control_tell(c, CAUSE_clear, span_of(TAG_ALL), &id);
 	if (!cache_clear(c->app->cache, told == OK ? id : 0)) {
 		respond_problem(c->rq, UNAVAILABLE,
-		    "Memory is cleared; Redis could not be reached, and what it holds will not be used.");
+		    "Memory is cleared; Redis has not confirmed in time, and what it holds will not be used.");
 		return UNAVAILABLE;
 	}
 	if (told != OK) {

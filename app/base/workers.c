@@ -11,6 +11,8 @@
 
 #include "base/clock.h"
 
+#define FIRST_MORE 8 /* beyond the limit, of those that go first */
+
 struct worker {
 	struct workers *home;
 	struct worker *next_idle;
@@ -125,33 +127,52 @@ workers_start(size_t threads, size_t queue_limit)
 	return NULL;
 }
 
-bool
-workers_submit(struct workers *w, struct job *job)
+/* With the lock. */
+static void
+queue(struct workers *w, struct job *job, bool first)
+{
+	job->next = first ? w->first : NULL;
+	if (!w->first)
+		w->first = w->last = job;
+	else if (first)
+		w->first = job;
+	else
+		w->last = w->last->next = job;
+	w->stats.queue_length++;
+}
+
+static bool
+submit(struct workers *w, struct job *job, bool first)
 {
 	struct worker *woken = NULL;
 	bool fits;
 
-	job->next = NULL;
 	job->queued_ms = clock_ms();
 	pthread_mutex_lock(&w->lock);
-	fits = w->stats.queue_length < w->queue_limit && !w->ending;
-	if (!fits) {
-		w->stats.jobs_refused++;
-	} else if (w->first) {
-		w->last->next = job;
-	} else {
-		w->first = job;
-	}
+	fits = w->stats.queue_length < w->queue_limit + (first ? FIRST_MORE : 0) && !w->ending;
 	if (fits) {
-		w->last = job;
-		w->stats.queue_length++;
+		queue(w, job, first);
 		woken = take_idle(w);
+	} else {
+		w->stats.jobs_refused++;
 	}
 	pthread_mutex_unlock(&w->lock);
 	/* Without the lock, which he takes first. */
 	if (woken)
 		pthread_cond_signal(&woken->woken);
 	return fits;
+}
+
+bool
+workers_submit(struct workers *w, struct job *job)
+{
+	return submit(w, job, false);
+}
+
+bool
+workers_submit_first(struct workers *w, struct job *job)
+{
+	return submit(w, job, true);
 }
 
 bool

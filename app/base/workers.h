@@ -32,6 +32,9 @@ struct workers *workers_start(size_t threads, size_t queue_limit);
 bool workers_idle(struct workers *w);
 /* False, at once, when the queue is full or the pool stops. */
 bool workers_submit(struct workers *w, struct job *job) __attribute__((warn_unused_result));
+/* Goes before all that waits, and some fit into a full queue: for who looks after
+ * the rest just when it is full. */
+bool workers_submit_first(struct workers *w, struct job *job) __attribute__((warn_unused_result));
 /* Runs what is queued, then ends and joins the threads. */
 void workers_stop(struct workers *w);
 void workers_read_stats(struct workers *w, struct workers_stats *out);

@@ -155,6 +155,7 @@ static void
 fetch_remote(struct cache *c, struct flight *f, struct haul *h, int64_t least_ms)
 {
 	struct remote_value value = { 0 };
+	bool open = remote_is_open(c->config.remote);
 	int64_t began = clock_us();
 	int64_t took;
 	enum remote_result found;
@@ -169,7 +170,8 @@ fetch_remote(struct cache *c, struct flight *f, struct haul *h, int64_t least_ms
 	}
 	took = clock_us() - began;
 	h->redis_us += took;
-	metrics_time(cache_cells(c, f->policy) + TIME_REDIS, took);
+	if (found != REMOTE_DOWN || !open) /* else it was not asked */
+		metrics_time(cache_cells(c, f->policy) + TIME_REDIS, took);
 	if (!h->entry)
 		return;
 	h->how = HOW_REDIS;

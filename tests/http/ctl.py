@@ -71,7 +71,7 @@ class Terminal:
         self.cooked = None
         try:
             self.text = self._follow(fd, mine, list(steps)).decode(errors="replace")
-            self.code = self.process.wait(1)
+            self.code = self.process.wait(10)
             self.after = cooked(mine)
         finally:
             self.process.kill()

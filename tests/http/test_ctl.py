@@ -168,7 +168,7 @@ def test_watch_for_programs(seen, sig):
         assert one["action"] == two["action"] == "overview"
         assert 1500 < two["data"]["nowMs"] - one["data"]["nowMs"] < 6000
         process.send_signal(sig)
-        assert process.wait(3) == 0 and process.stdout.read() == ""
+        assert process.wait(10) == 0 and process.stdout.read() == ""
 
 
 def test_watch_for_programs_goes_on_when_there_is_no_answer(seen, tmp_path):
@@ -183,7 +183,7 @@ def test_watch_for_programs_goes_on_when_there_is_no_answer(seen, tmp_path):
         p.answer = answers({"data": {"n": 3}})
         assert line_of(process)["data"]["n"] == 3
         process.terminate()
-        assert process.wait(3) == 0
+        assert process.wait(10) == 0
 
 
 # ---- wrong usage

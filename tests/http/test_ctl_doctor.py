@@ -275,11 +275,11 @@ def test_the_socket_is_for_few(seen, tmp_path):
     mode = os.stat(path).st_mode & 0o777
     os.chmod(path, 0o666)
     try:
-        state, advice = doctor(seen)["socket"]
+        state, advice = doctor(seen, "--socket", path)["socket"]
         assert state == "fail" and "666" in advice and "chmod 660" in advice
     finally:
         os.chmod(path, mode)
-    assert doctor(seen)["socket"] == ("ok", f"{path}, mode 660")
+    assert doctor(seen, "--socket", path)["socket"] == ("ok", f"{path}, mode 660")
     file = tmp_path / "file"
     file.touch()
     found = doctor(seen, "--socket", str(file))

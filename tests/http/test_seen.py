@@ -608,6 +608,35 @@ def test_a_pool_that_is_too_small_shows(seen, world):
     second.stop()
 
 
+def test_it_is_seen_when_the_queue_is_full(seen, world):
+    _, token = world.user()
+    second = seen.second_app(PUPITRE_DB_POOL=1, PUPITRE_WORKERS=2, PUPITRE_QUEUE=1,
+                             PUPITRE_DB_STATEMENT_MS=1000, PUPITRE_WARM_KEYS=0, REDIS_URL=None)
+    second.get("/api/auth/me", token)
+    lock = seen.db()
+    lock.autocommit = False
+    lock.cursor().execute('lock table "Course" in access exclusive mode')
+    found = []
+
+    def ask(i):
+        found.append(second.get(f"/api/user/courses?search=full{i}", token).status)
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(12)]
+    for t in threads:
+        t.start()
+    try:
+        wait_until(lambda: 503 in found, 3, "a full queue")
+        for path in (CACHE + "overview", "/metrics"):
+            r = second.ask("GET", path, seen.token, OPERATOR_NETWORK="1")
+            assert r.status == 200
+    finally:
+        lock.rollback()
+        lock.close()
+        for t in threads:
+            t.join()
+    second.stop()
+
+
 # ---- warming
 
 def test_the_hot_keys_come_back_after_a_clear_and_a_start(seen, world):

@@ -418,6 +418,14 @@ every_accepted_job_runs_once(void **state)
 
 static pthread_barrier_t all_there;
 static pthread_t ran_on;
+static int places[32]; /* at which the jobs ran */
+static struct job queued[32];
+
+static void
+note_place(struct job *job)
+{
+	places[job - queued] = done++;
+}
 
 static void
 meet(struct job *job)
@@ -432,6 +440,36 @@ note_thread(struct job *job)
 	(void)job;
 	ran_on = pthread_self();
 	done++;
+}
+
+/* One thread that is busy, and a queue of 10 that is full. */
+static void
+who_goes_first_fits_into_a_full_queue(void **state)
+{
+	struct workers *w = workers_start(1, 10);
+	struct workers_stats stats = { 0 };
+	struct job busy = { .run = meet };
+	int first = 0;
+
+	(void)state;
+	done = 0;
+	pthread_barrier_init(&all_there, NULL, 2);
+	assert_true(workers_submit(w, &busy));
+	while (stats.busy < 1)
+		workers_read_stats(w, &stats);
+	for (int i = 0; i < 32; i++)
+		queued[i].run = note_place;
+	for (int i = 0; i < 10; i++)
+		assert_true(workers_submit(w, &queued[i]));
+	assert_false(workers_submit(w, &queued[10]));
+	while (first < 20 && workers_submit_first(w, &queued[10 + first]))
+		first++;
+	assert_int_equal(first, 8);
+	pthread_barrier_wait(&all_there);
+	workers_stop(w);
+	assert_int_equal(done, 18);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(places[i], 8 + i);
 }
 
 /* One job after another: always on the same, warm, thread. */
@@ -482,6 +520,7 @@ main(void)
 		cmocka_unit_test(what_finds_no_room_is_dropped_and_counted),
 		cmocka_unit_test(random_hex_is_hex_and_differs),
 		cmocka_unit_test(every_accepted_job_runs_once),
+		cmocka_unit_test(who_goes_first_fits_into_a_full_queue),
 		cmocka_unit_test(who_worked_last_is_woken_first),
 	};
 

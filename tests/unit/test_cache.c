@@ -92,6 +92,12 @@ remote_get_end(struct remote *r, struct span key, struct remote_sent *sent,
 	return result;
 }
 
+bool
+remote_is_open(struct remote *r)
+{
+	return r->down;
+}
+
 void
 remote_drop(struct remote_sent *sent)
 {
