@@ -1,19 +1,21 @@
 /* Asks every two seconds, keeps what was answered by each instance, shows one. */
 import { $, el } from './dom.js';
 import { History } from './numbers.js';
-import { languages, language, setLanguage, say, seconds } from './words.js';
+import { languages, language, setLanguage, say, day } from './words.js';
 import { makeCharts } from './charts.js';
 import { makeCurve } from './curve.js';
 import { show, wireTables } from './tables.js';
-import { wireActions } from './actions.js';
+import { hint, wireActions } from './actions.js';
 
-const EVERY_MS = 2000;
+const EVERY_MS = 2000; /* each instance: they take turns */
 const OLD_MS = 6000;
+const GONE_MS = 30000;
 const PATIENCE_MS = 5000;
 
 const histories = new Map();
 let chosen = null;
 let answeredAt = Date.now();
+let refusal = 0; /* the status of the latest answer that was none */
 let ended = null; /* why nothing is asked any more */
 let paused = false;
 let timer = 0;
@@ -27,9 +29,19 @@ const kept = {
 	set: (name, value) => { try { localStorage.setItem(name, value); } catch { /* for this visit only */ } },
 };
 
+/* No text in it changes while it stands: it is read aloud each time. */
+function trouble() {
+	if (ended)
+		return say(ended);
+	if (paused)
+		return say('paused', { at: day(answeredAt) });
+	if (Date.now() - answeredAt <= OLD_MS)
+		return '';
+	return `${say('oldData', { at: day(answeredAt) })} ${refusal ? say('oldRefused', { status: refusal }) : say('oldSilent')}`;
+}
+
 function banner() {
-	const age = Date.now() - answeredAt;
-	const text = ended ? say(ended) : paused ? say('paused') : age > OLD_MS ? say('oldData', { s: seconds(Math.round(age / 1000)) }) : '';
+	const text = trouble();
 
 	document.body.classList.toggle('old', text !== '');
 	$('banner').classList.toggle('calm', paused && !ended);
@@ -45,33 +57,51 @@ function render() {
 
 	if (!history)
 		return;
-	show(history);
+	show(history, new Map([...histories].filter(([name]) => name !== chosen)));
 	charts.show(history.steps);
 	curve.show(history.data.curve);
 }
 
 function listInstances() {
 	const select = $('instance');
+	const names = [...histories.keys()];
 
 	$('instances').hidden = histories.size < 2;
-	if (select.options.length !== histories.size) {
-		select.replaceChildren(...[...histories.keys()].map((name) => el('option', { value: name, text: name })));
+	if ([...select.options].map((o) => o.value).join('\n') !== names.join('\n'))
+		select.replaceChildren(...names.map((name) => el('option', { value: name, text: name })));
+	if (select.value !== chosen)
 		select.value = chosen;
+}
+
+/* One that began after the chosen one was last heard is in its place: that was
+ * restarted, and the lines of the one go on in those of the other. */
+function succeeds(data, isNew) {
+	const silent = chosen ? Date.now() - histories.get(chosen).now.at : Infinity;
+
+	return silent > GONE_MS || (isNew && data.wallMs - Date.parse(data.startedAt) < silent);
+}
+
+function forget() {
+	for (const [name, history] of histories) {
+		if (name !== chosen && Date.now() - history.now.at > GONE_MS)
+			histories.delete(name);
 	}
 }
 
 function take(data) {
 	const name = `${data.instance} ${data.process}`;
+	const isNew = !histories.has(name);
 
-	if (!histories.has(name))
-		histories.set(name, new History());
-	histories.get(name).add(data);
-	/* One that was restarted does not answer any more. */
-	if (!chosen || Date.now() - histories.get(chosen).now.at > 5 * OLD_MS) {
-		if (chosen)
-			histories.delete(chosen);
+	if (succeeds(data, isNew)) {
+		if (isNew)
+			histories.set(name, new History(histories.get(chosen)?.steps));
+		histories.delete(chosen);
 		chosen = name;
+	} else if (isNew) {
+		histories.set(name, new History());
 	}
+	histories.get(name).add(data);
+	forget();
 	listInstances();
 	if (name === chosen)
 		render();
@@ -83,16 +113,19 @@ async function poll() {
 
 		if (answer.status === 401 || answer.status === 403)
 			ended = answer.status === 401 ? 'ended' : 'forbidden';
+		refusal = answer.ok ? 0 : answer.status;
 		if (answer.ok) {
-			take((await answer.json()).data);
+			/* The clock of the server, which may not be ours. */
+			const wallMs = Date.parse(answer.headers.get('Date')) || Date.now();
+			take({ ...(await answer.json()).data, wallMs });
 			answeredAt = Date.now();
 		}
 	} catch {
-		/* The banner says how old it is. */
+		refusal = 0;
 	}
 	banner();
 	if (!ended && !paused)
-		timer = setTimeout(poll, EVERY_MS);
+		timer = setTimeout(poll, EVERY_MS / Math.max(1, histories.size));
 }
 
 function pause() {
@@ -110,11 +143,17 @@ function speak() {
 		node.textContent = say(node.dataset.say);
 	for (const node of document.querySelectorAll('[data-label]'))
 		node.setAttribute('aria-label', say(node.dataset.label));
+	explain();
+	hint();
 	document.title = say('title');
 	charts.build();
 	curve.build();
 	render();
 	banner();
+}
+
+function explain() {
+	$('words').replaceChildren(...say('glossary').flatMap(([word, text]) => [el('dt', { text: word }), el('dd', { text })]));
 }
 
 function paint() {
@@ -138,6 +177,7 @@ function wire() {
 	wireActions(() => histories.get(chosen)?.data.warming.ratePerS ?? 0);
 }
 
+$('loading').remove();
 charts = makeCharts();
 curve = makeCurve();
 wire();
