@@ -1,7 +1,7 @@
 /* Five lines over time, each with its table. */
 import uPlot from '../vendor/uPlot.esm.js';
 import { el, fill, $ } from './dom.js';
-import { say, clock, percent, rate, language } from './words.js';
+import { say, clock, percent, rate } from './words.js';
 
 export const CHART_HEIGHT = 170;
 const ROWS = 12;
@@ -25,12 +25,10 @@ const dashes = [[], [6, 4], [2, 3], [10, 3, 2, 3], [1, 4], [12, 6]];
 export const axis = () => ({ stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') } });
 
 function options(chart, width) {
-	const date = new Intl.DateTimeFormat(language(), { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-
 	return {
 		width, height: CHART_HEIGHT, legend: { show: false }, cursor: { show: false },
 		scales: { x: { time: true }, y: { range: (u, low, high) => [0, chart.max ?? (high > 0 ? high * 1.1 : 1)] } },
-		axes: [{ ...axis(), space: 90, values: (u, at) => at.map((s) => date.format(s * 1000)) },
+		axes: [{ ...axis(), space: 90, values: (u, at) => at.map((s) => clock(s * 1000)) },
 			{ ...axis(), size: 58, values: (u, at) => at.map((x) => chart.format(x)) }],
 		series: [{}, ...chart.lines.map((l, i) => ({ stroke: colour(`--s${i + 1}`), width: 2, dash: dashes[i], points: { show: false } }))],
 	};
