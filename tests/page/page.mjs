@@ -448,6 +448,7 @@ test('French and English, dark and light, small screens, each clean', async () =
 		const fr = options.locale === 'fr-FR';
 		assert.equal(await page.evaluate(() => document.documentElement.lang), fr ? 'fr' : 'en');
 		assert.equal(await page.locator('#h-health').innerText(), fr ? 'Santé' : 'Health');
+		assert.equal(await page.locator('summary').first().innerText(), fr ? 'En tableau\u00a0: Taux de succès' : 'As a table: Hit ratio');
 		const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 		assert.ok(wide <= 0, `${name}: ${wide} pixels too wide`);
 		await clean(page, name);

@@ -1,6 +1,6 @@
 /* Preview, confirmation, deed, result. */
 import { $ } from './dom.js';
-import { say } from './words.js';
+import { pair, say } from './words.js';
 
 async function ask(action, params) {
 	const query = new URLSearchParams({ action, ...params });
@@ -57,7 +57,7 @@ function invalidate(event) {
 	const value = form.value.value.trim();
 
 	event.preventDefault();
-	return act(async () => sure((await ask('invalidate', { [kind]: value, dryRun: 1 })).data, kind, `${say(kind)}: ${value}`),
+	return act(async () => sure((await ask('invalidate', { [kind]: value, dryRun: 1 })).data, kind, pair(say(kind), value)),
 		async () => done(await ask('invalidate', { [kind]: value })));
 }
 

@@ -1,5 +1,5 @@
 /* Text only ever becomes text: keys and tags come from strangers. */
-import { say } from './words.js';
+import { pair, say } from './words.js';
 
 export const $ = (id) => document.getElementById(id);
 
@@ -43,7 +43,7 @@ function head(table, title, columns, empty) {
 		table.append(el('caption'), el('thead', {}, el('tr')), el('tbody'));
 	}
 	table.tHead.hidden = empty;
-	put(table.caption, empty ? `${title}: ${say('empty')}` : title, table.dataset.titled !== undefined && !empty ? 'quiet' : '');
+	put(table.caption, empty ? pair(title, say('empty')) : title, table.dataset.titled !== undefined && !empty ? 'quiet' : '');
 	fit(table.tHead.rows[0], columns.length, () => el('th', { scope: 'col' }))
 		.forEach((th, i) => put(th, columns[i].name, columns[i].class === 'key' ? 'text' : columns[i].class ?? ''));
 }

@@ -1,6 +1,6 @@
 /* What is wrong, in words: the first things to look at when it is slow; and each
  * part in a sentence, whether or not anything is wrong with it. */
-import { say, seconds, percent, rate, day, size } from './words.js';
+import { say, pair, seconds, percent, rate, day, size } from './words.js';
 import { LAST_MS, LATELY_MS } from './numbers.js';
 
 const CHURN_A_SECOND = 0.5; /* loads of one key, however often it is read in between */
@@ -214,7 +214,7 @@ export function findings(history, others = new Map()) {
 	const own = problems(history);
 	const names = new Set(own.map((f) => f.name));
 	const theirs = [...others].flatMap(([name, h]) => problems(h).filter((f) => f.kind !== 'note' && !names.has(f.name))
-		.map((f) => ({ ...f, text: `${name}: ${f.text}` })));
+		.map((f) => ({ ...f, text: pair(name, f.text) })));
 	const all = [...own, ...theirs];
 
 	if (!all.some((f) => f.kind !== 'note'))

@@ -1,7 +1,7 @@
 /* Tiles and tables. */
 import { $, el, fill, fit, plain, put } from './dom.js';
 import { findings, parts } from './health.js';
-import { say, whole, rate, percent, points, seconds, size, day } from './words.js';
+import { say, pair, whole, rate, percent, points, seconds, size, day } from './words.js';
 
 let sinceStart = false;
 let spoken = '';
@@ -100,7 +100,7 @@ function latency(history) {
 	join(history.times('load'), history.times('redis')));
 }
 
-const whose = (cause, what) => (cause ? `${say('causes')[cause] ?? cause}${what ? `: ${what}` : ''}` : '–');
+const whose = (cause, what) => (!cause ? '–' : what ? pair(say('causes')[cause] ?? cause, what) : say('causes')[cause] ?? cause);
 
 function keys(data) {
 	const key = { name: say('key'), of: (k) => k.key, class: 'key' };

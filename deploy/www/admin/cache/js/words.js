@@ -102,7 +102,7 @@ const en = {
 	state_note: 'Not used.',
 	ofPostgres: 'Reachable since {since}. {reads} reads and {commits} writes a second; {failures} {failures:connection|connections} lost or refused so far.',
 	ofPostgresDown: 'Not reachable since {since}.',
-	ofPool: '{busy} of {size} {busy:is|are} busy, {waiting} {waiting:caller waits|callers wait}. On average {n} waited in the last minute; {timeouts} got none in time so far.',
+	ofPool: '{busy} of {size} {busy:is|are} busy, {waiting} {waiting:caller waits|callers wait}. On average {n} waited over the last minute; {timeouts} got none in time so far.',
 	ofNoRedis: 'None is configured: memory is all there is.',
 	ofRedis: 'Reachable since {since}, its circuit is closed; the latest call took {last}. {keys} {keys:entry|entries} of ours, {bytes}. In all it uses {used} of {max} ({policy}) and has evicted {evicted} {evicted:key|keys} since it started.',
 	ofRedisDown: 'Not reachable since {since}.',
@@ -240,7 +240,7 @@ const fr = {
 	state_note: 'Inutilisé.',
 	ofPostgres: 'Joignable depuis {since}. {reads} lectures et {commits} écritures par seconde ; {failures} {failures:connexion perdue ou refusée|connexions perdues ou refusées} jusqu’ici.',
 	ofPostgresDown: 'Injoignable depuis {since}.',
-	ofPool: '{busy} sur {size} {busy:est occupée|sont occupées}, {waiting} {waiting:appel attend|appels attendent}. En moyenne {n} ont attendu dans la dernière minute ; {timeouts} {timeouts:n’en a pas eu|n’en ont pas eu} à temps jusqu’ici.',
+	ofPool: '{busy} sur {size} {busy:est occupée|sont occupées}, {waiting} {waiting:appel attend|appels attendent}. En moyenne, {n} en attente sur la dernière minute ; {timeouts} {timeouts:n’en a pas eu|n’en ont pas eu} à temps jusqu’ici.',
 	ofNoRedis: 'Aucun n’est configuré : tout est en mémoire.',
 	ofRedis: 'Joignable depuis {since}, son circuit est fermé ; le dernier appel a pris {last}. {keys} {keys:entrée|entrées} à nous, {bytes}. En tout, il occupe {used} sur {max} ({policy}) et a évincé {evicted} {evicted:clé|clés} depuis son démarrage.',
 	ofRedisDown: 'Injoignable depuis {since}.',
@@ -305,20 +305,23 @@ export function say(name, values = {}) {
 		: filled(tied(text).replace(/\{(\w+):((?:[^{}|]|\{\w+\})*)\|((?:[^{}|]|\{\w+\})*)\}/g, (found, x, one, many) => (isOne(values[x]) ? one : many)), values).trim();
 }
 
+/* A: B, as the language writes it. */
+export const pair = (a, b) => tied(now === 'fr' ? `${a} : ${b}` : `${a}: ${b}`);
+
 const format = (options) => (x) => (Number.isFinite(x) ? new Intl.NumberFormat(locale(), options).format(x) : '–');
 export const whole = (x) => format({ maximumFractionDigits: 0 })(x);
 export const rate = (x) => format(x < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: x < 10 ? 1 : 0 })(x);
 export const percent = (x) => format({ style: 'percent', maximumFractionDigits: 1 })(x);
 /* What lies between two ratios, in points of a hundred. */
 export const points = (x) => (Math.abs(x) < 0.0005 ? '±0' : format({ signDisplay: 'always', maximumFractionDigits: 1 })(x * 100));
-export const seconds = (x) => (!Number.isFinite(x) ? '–' : x < 0.001 ? `${format({ maximumSignificantDigits: 2 })(x * 1e6)} µs`
-	: x < 1 ? `${format({ maximumSignificantDigits: 2 })(x * 1000)} ms`
-	: x < 120 ? `${format({ maximumFractionDigits: 1 })(x)} s` : x < 5400 && x % 3600 ? `${format({ maximumFractionDigits: 1 })(x / 60)} min`
-	: `${format({ maximumFractionDigits: 1 })(x / 3600)} h`);
+export const seconds = (x) => (!Number.isFinite(x) ? '–' : x < 0.001 ? `${format({ maximumSignificantDigits: 2 })(x * 1e6)}\u00a0µs`
+	: x < 1 ? `${format({ maximumSignificantDigits: 2 })(x * 1000)}\u00a0ms`
+	: x < 120 ? `${format({ maximumFractionDigits: 1 })(x)}\u00a0s` : x < 5400 && x % 3600 ? `${format({ maximumFractionDigits: 1 })(x / 60)}\u00a0min`
+	: `${format({ maximumFractionDigits: 1 })(x / 3600)}\u00a0h`);
 export function size(x) {
 	const [by, en1, fr1] = x >= 1073741824 ? [1073741824, 'GB', 'Go'] : x >= 1048576 ? [1048576, 'MB', 'Mo'] : x >= 1024 ? [1024, 'KB', 'Ko'] : [1, 'B', 'o'];
 
-	return `${format({ maximumFractionDigits: x >= 1024 ? 1 : 0 })(x / by)} ${now === 'fr' ? fr1 : en1}`;
+	return `${format({ maximumFractionDigits: x >= 1024 ? 1 : 0 })(x / by)}\u00a0${now === 'fr' ? fr1 : en1}`;
 }
 export const clock = (ms) => new Intl.DateTimeFormat(locale(), { timeStyle: 'medium' }).format(ms);
 /* Of today the time is enough. */
