@@ -342,6 +342,10 @@ test('what is true is said, and why', async () => {
 	assert.match(slow[1], /^poolHeld: /);
 	/* They are slow because they wait. */
 	assert.match(await first(steady(6, () => ({ waited: 19.5, loads: [[18, 20]] }))), /^pool: /);
+	const both = await findingsOf(page, steady(12, (i) => ({ loaded: [key(8 * i, 8 * i, undefined, 'user:courses:x')], prefix: { misses: 8, invalidated: 8 } })));
+	assert.deepEqual(both.map((f) => f.split(':')[0]), ['churn'], 'one fault is told once');
+	const over = await findingsOf(page, [...steady(12, () => ({ prefix: { misses: 8, invalidated: 8 } })), ...steady(9, () => ({ prefix: { memoryHits: 1 } }))]);
+	assert.deepEqual(over.map((f) => f.split(':')[0]), ['allWell'], 'and not when it is over');
 	for (const [name, why] of [['entries', 'Nearly each key is new'], ['evictions', 'evicted before'], ['expiries', 'life may be too short'], ['invalidated', 'by what']])
 		assert.match(await first(steady(30, () => ({ prefix: { misses: 3, [name]: 3 } }))), new RegExp(`^uneven: .*87 loads and 0 hits.*${why}`));
 });

@@ -54,9 +54,9 @@ function churn(history) {
 		found.set(name, [...(found.get(name) ?? []), c].sort((a, b) => b.reads - a.reads));
 	}
 	return [...found.values()].sort((a, b) => b[0].reads - a[0].reads).slice(0, 3).map(([c, ...others]) =>
-		finding('warn', c.k.cause ? 'churn' : 'reloaded', { key: c.k.key, loads: c.loads, reads: c.reads, s: seconds(c.s), cause: whose(c.k),
+		({ key: c.k.key, ...finding('warn', c.k.cause ? 'churn' : 'reloaded', { key: c.k.key, loads: c.loads, reads: c.reads, s: seconds(c.s), cause: whose(c.k),
 			tag: c.k.tag ?? say('unknown'), others: others.length ? ` ${say('churnOthers', { n: others.length })}` : '',
-			advice: say('churnAdvice')[c.k.cause] ?? '' }));
+			advice: say('churnAdvice')[c.k.cause] ?? '' }) }));
 }
 
 /* ---- prefixes that hit less than they load ---- */
@@ -79,17 +79,19 @@ function cleared(history) {
 	return n >= CLEARS ? [finding('warn', 'cleared', { n })] : [];
 }
 
-function uneven(history) {
-	const { then, now } = history;
+const loadsOf = (p, was) => p.misses - was.misses;
+const hitsOf = (p, was) => p.memoryHits + p.redisHits + p.collapsed - was.memoryHits - was.redisHits - was.collapsed;
+
+/* KEYS are told already. */
+function uneven(history, keys) {
+	const { then, now, recent } = history;
 
 	return [...now.detail.prefixes].flatMap(([prefix, p]) => {
-		const was = then.detail.prefixes.get(prefix);
-		if (!was || p.internal)
+		const [was, late] = [then, recent].map((t) => t.detail.prefixes.get(prefix));
+		if (!was || p.internal || loadsOf(p, late) <= hitsOf(p, late))
 			return [];
-		const loads = p.misses - was.misses;
-		const hits = p.memoryHits + p.redisHits + p.collapsed - was.memoryHits - was.redisHits - was.collapsed;
-		const why = reason(p, was);
-		if (loads < FEW || loads <= hits || (why !== 'changed' && (history.seconds < 50 || !settled(history))))
+		const [loads, hits, why] = [loadsOf(p, was), hitsOf(p, was), reason(p, was)];
+		if (loads < FEW || loads <= hits || (why === 'changed' ? keys.some((k) => k.startsWith(`${prefix}:`)) : history.seconds < 50 || !settled(history)))
 			return [];
 		return [finding('warn', 'uneven', { prefix, loads, hits, s: seconds(history.seconds), why: say('unevenWhy')[why] })];
 	});
@@ -205,8 +207,9 @@ function memory(history) {
 
 function problems(history) {
 	const slowOnes = slow(history);
+	const churned = churn(history);
 
-	return [...dependencies(history), ...slowOnes, ...pool(history, slowOnes.length > 0), ...churn(history), ...cleared(history), ...memory(history), ...uneven(history)];
+	return [...dependencies(history), ...slowOnes, ...pool(history, slowOnes.length > 0), ...churned, ...cleared(history), ...memory(history), ...uneven(history, churned.map((f) => f.key))];
 }
 
 /* What is the matter with others than the one that is shown, and not with it, too. */

@@ -143,9 +143,14 @@ export class History {
 		return this.totals.find((t) => now.ms - t.ms <= LAST_MS);
 	}
 
-	get lately() {
+	get recent() {
 		const now = this.now;
-		const then = this.totals.find((t) => now.ms - t.ms <= LATELY_MS);
+		return this.totals.find((t) => now.ms - t.ms <= LATELY_MS);
+	}
+
+	/* Over the last seconds; null before there are two answers. */
+	get lately() {
+		const { now, recent: then } = this;
 		return then === now ? null : between(then, now, this.data.latency.bounds);
 	}
 
