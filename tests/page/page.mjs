@@ -235,10 +235,10 @@ test('each part is told in a sentence, well or not', async () => {
 
 	await rest(2500);
 	assert.match(await part('postgres'), /Well\. Reachable since/);
-	assert.match(await part('poolName'), /Well\. \d of 8 are busy, 0 callers wait/);
+	assert.match(await part('poolName'), /Well\. \d of 8 (is|are) busy, 0 callers wait/);
 	assert.match(await part('redis'), /Well\. Reachable since .* circuit is closed.*volatile-lru/s);
 	assert.match(await part('listenerName'), /Well\. Last heard .* ago/);
-	assert.match(await part('workersName'), /Well\. \d+ of 16 work; 0 jobs wait of 256/);
+	assert.match(await part('workersName'), /Well\. \d+ of 16 (is|are) busy; 0 jobs wait of 256/);
 });
 
 test('a Redis that was stopped is named, and its return is seen', async () => {
@@ -267,7 +267,7 @@ test('a pool that is too small is named', async () => {
 	let n = 0;
 	const load = Promise.all(Array.from({ length: 12 }, async () => {
 		while (!stop)
-			await ask(`/api/public/lessons?limit=100&search=${'abcdefghij'[n % 10]}&page=${1 + (n++ % 1000)}`, { token: null });
+			await ask(`/api/public/lessons?limit=100&search=${'abcdefghij'[n % 10]}&page=${1 + n++}`, { token: null });
 	}));
 	try {
 		await finding(page, 'pool').waitFor({ timeout: 25000 });
@@ -280,6 +280,110 @@ test('a pool that is too small is named', async () => {
 		stack('start', 'app');
 		await until('the app', async () => (await ask('/readyz')).status === 200);
 	}
+});
+
+/* Findings of what is made up: each of STEPS changes a copy of a real answer, two
+ * seconds after the one before. */
+function findingsOf(page, steps) {
+	return page.evaluate(async ([real, list]) => {
+		const [{ History }, { findings }] = await Promise.all([import('./js/numbers.js'), import('./js/health.js')]);
+		const history = new History();
+		const data = { ...structuredClone(real), loaded: [], invalidations: [], curve: null, wallMs: Date.parse(real.startedAt) + 3600000 };
+		const was = Date.now;
+
+		list.forEach((change, i) => {
+			Date.now = () => was() + i * 2000;
+			data.nowMs += 2000;
+			data.loaded = change.loaded ?? data.loaded;
+			data.health.postgres.pool.waitSeconds += change.waited ?? 0;
+			for (const [bucket, n] of change.loads ?? []) {
+				const h = data.latency.load['user:courses'] ??= { counts: data.latency.bounds.concat(0).map(() => 0), sum: 0 };
+				h.counts[bucket] += n;
+				h.sum += n * data.latency.bounds[bucket];
+			}
+			for (const [name, n] of Object.entries(change.prefix ?? {}))
+				data.cache.prefixes.find((p) => p.prefix === 'user:courses')[name] += n;
+			history.add(structuredClone(data));
+		});
+		const found = findings(history).map((f) => `${f.name}: ${f.text}`);
+		Date.now = was;
+		return found;
+	}, [page.real, steps]);
+}
+
+const key = (loads, reads, cause = { cause: 'database', what: 'psql', tag: 'course:x' }, name = 'k') =>
+	({ key: name, prefix: 'user:courses', loads, reads, bytes: 1, recentLoads: 1, recentReads: 1, ...cause });
+const steady = (n, of) => Array.from({ length: n }, (_, i) => of(i));
+
+test('no alarm is false', async () => {
+	const page = await open();
+	const well = async (what, steps) => assert.deepEqual((await findingsOf(page, steps)).map((f) => f.split(':')[0]).filter((n) => n !== 'redisNone'), ['allWell'], what);
+
+	page.real = await overview();
+	await well('nothing happens', steady(10, () => ({})));
+	await well('a key that was loaded often long ago', [...steady(10, () => ({})), { loaded: [key(300, 900)] }, { loaded: [key(301, 910)] }, { loaded: [key(301, 920)] }]);
+	await well('a key that is loaded often in one go', [{ loaded: [key(2, 9)] }, {}, { loaded: [key(20, 30)] }, {}, {}]);
+	await well('a key that somebody edits', steady(25, (i) => ({ loaded: [key(i >> 2, i)] })));
+	await well('one burst waits', [...steady(5, () => ({})), { waited: 9 }, {}, {}]);
+	await well('one slow load', [{}, { loads: [[18, 1]] }, {}]);
+	await well('new keys for some seconds', steady(10, () => ({ prefix: { misses: 30, entries: 30, memoryHits: 5 } })));
+});
+
+test('what is true is said, and why', async () => {
+	const page = await open();
+
+	page.real = await overview();
+	const first = async (steps) => (await findingsOf(page, steps))[0];
+	const often = (i) => key(7 * i, 700 * i, undefined, 'hot');
+	assert.match(await first(steady(5, (i) => ({ loaded: [key(8 * i, 8 * i), often(i)] }))), /^churn: .*The key hot .*28 times for 2,800 reads.*So is 1 other key.*application_name/);
+	assert.match(await first(steady(6, () => ({ waited: 4 }))), /^pool: .*up to 2 callers/);
+	const slow = await findingsOf(page, steady(6, () => ({ waited: 1, loads: [[19, 2], [5, 8]] })));
+	assert.match(slow[0], /^slowLoads: .*10 of 50 loads .* user:courses/);
+	assert.match(slow[1], /^poolHeld: /);
+	/* They are slow because they wait. */
+	assert.match(await first(steady(6, () => ({ waited: 19.5, loads: [[18, 20]] }))), /^pool: /);
+	const both = await findingsOf(page, steady(12, (i) => ({ loaded: [key(8 * i, 8 * i, undefined, 'user:courses:x')], prefix: { misses: 8, invalidated: 8 } })));
+	assert.deepEqual(both.map((f) => f.split(':')[0]), ['churn'], 'one fault is told once');
+	const over = await findingsOf(page, [...steady(12, () => ({ prefix: { misses: 8, invalidated: 8 } })), ...steady(9, () => ({ prefix: { memoryHits: 1 } }))]);
+	assert.deepEqual(over.map((f) => f.split(':')[0]), ['allWell'], 'and not when it is over');
+	for (const [name, why] of [['entries', 'Nearly each key is new'], ['evictions', 'evicted before'], ['expiries', 'life may be too short'], ['invalidated', 'by what']])
+		assert.match(await first(steady(30, () => ({ prefix: { misses: 3, [name]: 3 } }))), new RegExp(`^uneven: .*87 loads and 0 hits.*${why}`));
+});
+
+test('a key that turns text round, or is HTML, is shown as it is', async () => {
+	const page = await open();
+
+	for (let i = 0; i < 150; i++) {
+		for (const word of ['<img/src=x/onerror=alert(1)>', 'a\u202egnirts'])
+			await ask(`/api/user/courses?search=${encodeURIComponent(word)}`, { token: STUDENT });
+	}
+	await until('both', async () => {
+		const text = await page.locator('#hottest').innerText();
+		return text.includes('search:<img/src=x/onerror=alert(1)>') && text.includes('search:a\\u{202E}gnirts');
+	});
+	assert.equal(await page.locator('main img').count(), 0);
+});
+
+test('one that is started again is shown at once, and its lines go on', async () => {
+	const page = await open();
+	const lines = () => page.locator('.chart').first().evaluate((box) => box.querySelectorAll('tbody tr').length);
+
+	await rest(6500);
+	const before = await page.locator('#who').innerText();
+	const steps = await lines();
+	stack('stop', 'app');
+	try {
+		await until('the banner', async () => /nginx answers 50\d: look whether pupitre runs/.test(await page.locator('#banner').innerText()));
+		const text = await page.locator('#banner').innerText();
+		await rest(3000);
+		assert.equal(await page.locator('#banner').innerText(), text, 'an alert that changes is read aloud each time');
+	} finally {
+		stack('start', 'app');
+	}
+	await until('the other process', async () => await page.locator('#who').innerText() !== before, 6000);
+	await page.locator('#banner').waitFor({ state: 'hidden', timeout: 3000 });
+	await until('its lines', async () => await lines() > steps);
+	assert.equal(await page.locator('#instances').isVisible(), false);
 });
 
 /* ---- actions ---- */
@@ -348,6 +452,7 @@ test('French and English, dark and light, small screens, each clean', async () =
 		const fr = options.locale === 'fr-FR';
 		assert.equal(await page.evaluate(() => document.documentElement.lang), fr ? 'fr' : 'en');
 		assert.equal(await page.locator('#h-health').innerText(), fr ? 'Santé' : 'Health');
+		assert.equal(await page.locator('summary').first().innerText(), fr ? 'En tableau\u00a0: Taux de succès' : 'As a table: Hit ratio');
 		const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 		assert.ok(wide <= 0, `${name}: ${wide} pixels too wide`);
 		await clean(page, name);
@@ -375,6 +480,33 @@ test('the switches are kept, and every word is there in both languages', async (
 	assert.deepEqual(missing, []);
 });
 
+test('what is filled in is the same in both languages, and words fit their numbers', async () => {
+	const page = await open();
+	const said = await page.evaluate(async () => {
+		const { languages, say, setLanguage } = await import('./js/words.js');
+		const flat = (x) => (typeof x === 'string' ? x : Object.values(x).map(flat).join(' '));
+		const names = (text) => [...new Set([...flat(text).matchAll(/\{(\w+)[:}]/g)].map((m) => m[1]))].sort().join();
+		const differ = Object.keys(languages.en).filter((x) => names(languages.en[x]) !== names(languages.fr[x]));
+		const of = (language, n) => { setLanguage(language); return [say('done', { n }), say('sureClear', { n }).split(/[,.]/)[0]]; };
+		return { differ, en: [0, 1, 2].map((n) => of('en', n)), fr: [0, 1, 2].map((n) => of('fr', n)) };
+	});
+
+	assert.deepEqual(said, { differ: [], en: [['Done: 0 entries.', 'This drops all 0 entries'], ['Done: 1 entry.', 'This drops 1 entry'], ['Done: 2 entries.', 'This drops all 2 entries']],
+		fr: [['Fait\u00a0: 0 entrée.', 'Ceci supprime 0 entrée'], ['Fait\u00a0: 1 entrée.', 'Ceci supprime 1 entrée'], ['Fait\u00a0: 2 entrées.', 'Ceci supprime les 2 entrées']] });
+});
+
+test('it fits where it is magnified, and keeps the focus while numbers change', async () => {
+	const page = await open({ viewport: { width: 320, height: 256 }, reducedMotion: 'reduce', forcedColors: 'active' });
+
+	await rest(2500);
+	assert.ok(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) <= 0);
+	await page.locator('#charts summary').first().focus();
+	await rest(4500);
+	assert.equal(await page.evaluate(() => document.activeElement.tagName), 'SUMMARY');
+	await clean(page, 'magnified');
+	await shoot(page, 'magnified');
+});
+
 test('the keyboard reaches everything', async () => {
 	const page = await open();
 	const seen = new Set();
@@ -391,11 +523,25 @@ test('the keyboard reaches everything', async () => {
 
 /* ---- when it cannot know ---- */
 
+test('it says that a part of it is missing', async () => {
+	const context = await browser.newContext();
+	const page = await context.newPage();
+
+	await context.addCookies([{ name: 'pupitre.session-token', value: ADMIN, url: base }]);
+	await page.route('**/words.js', (route) => route.fulfill({ status: 503 }));
+	await page.goto(`${base}/admin/cache/`);
+	assert.match(await page.locator('#loading').innerText(), /load it again.*rechargez-la/s);
+	await page.unroute('**/words.js');
+	await page.reload();
+	await page.locator('#tiles dd').first().waitFor();
+	assert.equal(await page.locator('#loading').count(), 0);
+});
+
 test('it says that its data is old', async () => {
 	const page = await open();
 
 	await page.route('**/api/test/cache**', (route) => route.abort());
-	await until('the banner', async () => /No answer for \d/.test(await page.locator('#banner').innerText()));
+	await until('the banner', async () => /No answer since .*\d\d:\d\d.*nginx runs/s.test(await page.locator('#banner').innerText()));
 	await clean(page, 'old');
 	await shoot(page, 'old', false);
 	await page.unroute('**/api/test/cache**');

@@ -1,6 +1,6 @@
 /* Preview, confirmation, deed, result. */
 import { $ } from './dom.js';
-import { say, whole } from './words.js';
+import { pair, say } from './words.js';
 
 async function ask(action, params) {
 	const query = new URLSearchParams({ action, ...params });
@@ -46,10 +46,10 @@ async function act(preview, deed) {
 function sure(data, kind, what) {
 	if (data.touched === 0)
 		return kind === 'pattern' ? null : say('sureUnknown', { what });
-	return say(data.complete ? 'sureInvalidate' : 'sureAtLeast', { n: whole(data.touched), count: data.touched, what });
+	return say(data.complete ? 'sureInvalidate' : 'sureAtLeast', { n: data.touched, what });
 }
 
-const done = ({ data }) => say('done', { n: whole(data.touched), count: data.touched });
+const done = ({ data }) => say('done', { n: data.touched });
 
 function invalidate(event) {
 	const form = event.target;
@@ -57,25 +57,33 @@ function invalidate(event) {
 	const value = form.value.value.trim();
 
 	event.preventDefault();
-	return act(async () => sure((await ask('invalidate', { [kind]: value, dryRun: 1 })).data, kind, `${say(kind)}: ${value}`),
+	return act(async () => sure((await ask('invalidate', { [kind]: value, dryRun: 1 })).data, kind, pair(say(kind), value)),
 		async () => done(await ask('invalidate', { [kind]: value })));
 }
 
 const clear = () => act(
 	async () => {
 		const { touched } = (await ask('clear', { dryRun: 1 })).data;
-		return say('sureClear', { n: whole(touched), count: touched });
+		return say('sureClear', { n: touched });
 	},
 	async () => { await ask('clear', {}); return say('doneClear'); });
 
 const warm = (rate) => act(
 	async () => {
 		const { data } = await ask('warm', { dryRun: 1 });
-		return data.keys ? say('sureWarm', { n: whole(data.keys), count: data.keys, rate: whole(rate()) }) : null;
+		return data.keys ? say('sureWarm', { n: data.keys, rate: rate() }) : null;
 	},
 	async () => { await ask('warm', {}); return say('doneWarm'); });
 
+/* What is to be written there. */
+export function hint() {
+	const form = $('invalidate');
+
+	$('hint').textContent = say('hints')[form.kind.value];
+}
+
 export function wireActions(rate) {
+	$('invalidate').kind.addEventListener('change', hint);
 	$('invalidate').addEventListener('submit', invalidate);
 	$('clear').addEventListener('click', clear);
 	$('warm').addEventListener('click', () => warm(rate));

@@ -1,7 +1,7 @@
 /* Five lines over time, each with its table. */
 import uPlot from '../vendor/uPlot.esm.js';
 import { el, fill, $ } from './dom.js';
-import { say, clock, percent, rate, language } from './words.js';
+import { say, pair, clock, percent, rate } from './words.js';
 
 export const CHART_HEIGHT = 170;
 const ROWS = 12;
@@ -25,12 +25,10 @@ const dashes = [[], [6, 4], [2, 3], [10, 3, 2, 3], [1, 4], [12, 6]];
 export const axis = () => ({ stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') } });
 
 function options(chart, width) {
-	const date = new Intl.DateTimeFormat(language(), { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-
 	return {
 		width, height: CHART_HEIGHT, legend: { show: false }, cursor: { show: false },
 		scales: { x: { time: true }, y: { range: (u, low, high) => [0, chart.max ?? (high > 0 ? high * 1.1 : 1)] } },
-		axes: [{ ...axis(), space: 90, values: (u, at) => at.map((s) => date.format(s * 1000)) },
+		axes: [{ ...axis(), space: 90, values: (u, at) => at.map((s) => clock(s * 1000)) },
 			{ ...axis(), size: 58, values: (u, at) => at.map((x) => chart.format(x)) }],
 		series: [{}, ...chart.lines.map((l, i) => ({ stroke: colour(`--s${i + 1}`), width: 2, dash: dashes[i], points: { show: false } }))],
 	};
@@ -50,8 +48,8 @@ export class Charts {
 		this.views = charts.map((chart) => {
 			const plot = el('div', { class: 'plot', role: 'img', 'aria-label': say(chart.name) });
 			const table = el('table');
-			const details = el('details', {}, el('summary', { text: `${say('asTable')}: ${say(chart.name)}` }),
-				el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `${say('asTable')}: ${say(chart.name)}` }, table));
+			const details = el('details', {}, el('summary', { text: pair(say('asTable'), say(chart.name)) }),
+				el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': pair(say('asTable'), say(chart.name)) }, table));
 			const legend = el('ul', { class: 'legend' }, ...chart.lines.map((l, i) => el('li', {}, el('span', { class: `c${i + 1}` }), say(l[0]))));
 			const box = el('div', { class: 'chart' }, el('h3', { text: say(chart.name) }), plot, chart.lines.length > 1 ? legend : '', details);
 
@@ -77,7 +75,7 @@ export class Charts {
 			const words = last ? v.chart.lines.map((l) => `${say(l[0])} ${v.chart.format(l[1](last))}`).join(', ') : say('empty');
 
 			v.plot.setData([steps.map((s) => s.at / 1000), ...v.chart.lines.map((l) => steps.map((s) => finite(l[1](s))))]);
-			v.place.setAttribute('aria-label', `${say(v.chart.name)}: ${words}`);
+			v.place.setAttribute('aria-label', pair(say(v.chart.name), words));
 			fill(v.table, say(v.chart.name), [{ name: say('time'), of: (s) => clock(s.at) },
 				...v.chart.lines.map((l) => ({ name: say(l[0]), of: (s) => v.chart.format(l[1](s)) }))], steps.slice(-ROWS).reverse());
 		}

@@ -1,7 +1,7 @@
 /* The hit ratio by the size of memory; its table stands beside it. */
 import uPlot from '../vendor/uPlot.esm.js';
 import { $ } from './dom.js';
-import { say, percent } from './words.js';
+import { say, pair, percent } from './words.js';
 import { axis, colour, CHART_HEIGHT } from './charts.js';
 
 class Curve {
@@ -45,7 +45,7 @@ class Curve {
 			this.plot.setData(data);
 		else
 			this.plot = new uPlot(this.options(), data, this.place);
-		this.place.setAttribute('aria-label', `${say('chartCurve')}: ${this.points.map((p) => `× ${p.factor} ${percent(p.hitRatio)}`).join(', ')}`);
+		this.place.setAttribute('aria-label', pair(say('chartCurve'), this.points.map((p) => `× ${p.factor} ${percent(p.hitRatio)}`).join(', ')));
 	}
 }
 

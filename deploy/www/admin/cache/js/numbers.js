@@ -1,13 +1,24 @@
 /* From totals to rates: what lies between two answers of action=overview. */
 
 export const LAST_MS = 60000;
+/* What is the matter now; of a minute it would still be told long after its end. */
+export const LATELY_MS = 16000;
 const KEPT = 300;
 
 const sum = (list, of) => list.reduce((all, one) => all + (of(one) || 0), 0);
 const byName = (histograms) => new Map(Object.entries(histograms).map(([name, h]) => [name, h.counts]));
 
+/* What is 5xx of each route, by its code: 'GET /api/x: 503'. */
+function failures(requests) {
+	return new Map(requests.flatMap((r) => Object.entries(r.statuses).filter(([code]) => code >= '500')
+		.map(([code, n]) => [`${r.method} ${r.route}: ${code}`, n])));
+}
+
 export function totals(data) {
-	const p = data.cache.prefixes;
+	/* Of answers: of sessions and guards there are two more look-ups a request,
+	 * which nearly always hit and would hide what the others do. */
+	const p = data.cache.prefixes.filter((x) => !x.internal);
+	const every = data.cache.prefixes;
 	const statuses = data.requests.flatMap((r) => Object.entries(r.statuses));
 	const none = new Array(data.latency.bounds.length + 1).fill(0);
 	const counts = [...none];
@@ -24,9 +35,9 @@ export function totals(data) {
 		misses: sum(p, (x) => x.misses),
 		collapsed: sum(p, (x) => x.collapsed),
 		stale: sum(p, (x) => x.stale + x.grace),
-		evictions: sum(p, (x) => x.evictions),
-		invalidated: sum(p, (x) => x.invalidated),
-		expiries: sum(p, (x) => x.expiries),
+		evictions: sum(every, (x) => x.evictions),
+		invalidated: sum(every, (x) => x.invalidated),
+		expiries: sum(every, (x) => x.expiries),
 		reads: data.health.postgres.pool.reads,
 		commits: data.health.postgres.pool.commits,
 		waitSeconds: data.health.postgres.pool.waitSeconds,
@@ -39,8 +50,10 @@ export function totals(data) {
 		counts,
 		/* Of the last minute alone, see History. */
 		detail: {
-			prefixes: new Map(p.map((x) => [x.prefix, x])),
+			prefixes: new Map(every.map((x) => [x.prefix, x])),
 			loads: new Map(data.loaded.map((k) => [k.key, { loads: k.loads, reads: k.reads }])),
+			failures: failures(data.requests),
+			spent: new Map(Object.entries(data.latency.load).map(([name, h]) => [name, h.sum])),
 			request: byName(data.latency.request), hit: byName(data.latency.hit),
 			redis: byName(data.latency.redis), load: byName(data.latency.load),
 			listener: data.latency.listener?.counts ?? none,
@@ -97,9 +110,10 @@ export function between(a, b, bounds) {
 
 /* Of one process. */
 export class History {
-	constructor() {
+	/* STEPS: those of the process in whose place it came. */
+	constructor(steps = []) {
 		this.totals = [];
-		this.steps = [];
+		this.steps = [...steps];
 		this.data = null;
 	}
 
@@ -113,10 +127,8 @@ export class History {
 		this.totals.push(now);
 		if (last)
 			this.steps.push(between(last, now, data.latency.bounds));
-		if (this.totals.length > KEPT) {
-			this.totals.shift();
-			this.steps.shift();
-		}
+		this.totals.splice(0, this.totals.length - KEPT);
+		this.steps.splice(0, this.steps.length - KEPT);
 		for (const t of this.totals) {
 			if (now.ms - t.ms > 2 * LAST_MS)
 				t.detail = null;
@@ -130,6 +142,23 @@ export class History {
 		const now = this.now;
 		return this.totals.find((t) => now.ms - t.ms <= LAST_MS);
 	}
+
+	get recent() {
+		const now = this.now;
+		return this.totals.find((t) => now.ms - t.ms <= LATELY_MS);
+	}
+
+	/* Over the last seconds; null before there are two answers. */
+	get lately() {
+		const { now, recent: then } = this;
+		return then === now ? null : between(then, now, this.data.latency.bounds);
+	}
+
+	/* The totals of the last minute, the oldest first. */
+	get minuteTotals() { return this.totals.slice(this.totals.indexOf(this.then)); }
+
+	/* Those of the latest steps in which something held. */
+	when(ms, holds) { return this.steps.filter((s) => this.now.at - s.at < ms && holds(s)); }
 
 	get seconds() { return (this.now.ms - this.then.ms) / 1000; }
 

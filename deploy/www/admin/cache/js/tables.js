@@ -1,7 +1,7 @@
 /* Tiles and tables. */
-import { $, el, fill, fit, put } from './dom.js';
+import { $, el, fill, fit, plain, put } from './dom.js';
 import { findings, parts } from './health.js';
-import { say, whole, rate, percent, points, seconds, size, day } from './words.js';
+import { say, pair, whole, rate, percent, points, seconds, size, day } from './words.js';
 
 let sinceStart = false;
 let spoken = '';
@@ -27,19 +27,19 @@ function tiles(history) {
 
 /* The numbers in the words change all the time; what is said aloud is only that
  * something else is the matter. */
-function health(history) {
-	const list = findings(history);
+function health(history, others) {
+	const list = findings(history, others);
 	const names = list.map((f) => f.name).join();
 
 	fit($('findings'), list.length, () => el('li', {}, el('strong'), ' ', el('span'))).forEach((li, i) => {
 		li.className = list[i].kind;
 		li.dataset.finding = list[i].name;
 		put(li.children[0], list[i].kind === 'note' ? '' : say(list[i].kind));
-		put(li.children[1], list[i].text);
+		put(li.children[1], plain(list[i].text));
 	});
 	if (names !== spoken) {
 		spoken = names;
-		$('spoken').textContent = list.map((f) => f.text).join(' ');
+		$('spoken').textContent = plain(list.map((f) => f.text).join(' '));
 	}
 	const all = parts(history);
 	fit($('parts'), all.length, () => el('div', {}, el('dt'), el('dd', {}, el('strong'), ' ', el('span')))).forEach((div, i) => {
@@ -67,7 +67,7 @@ function prefixes(history) {
 	const column = (name, ...counters) => ({ name: say(name), of: (r) => whole(counters.reduce((all, c) => all + r.n(c), 0)) });
 
 	rows.sort((a, b) => b.all - a.all || (a.p.prefix < b.p.prefix ? -1 : 1));
-	$('prefixes-note').textContent = say('prefixesNote', { s: sinceStart ? say('spanStart') : seconds(history.seconds) });
+	$('prefixes-note').textContent = say(sinceStart ? 'prefixesNoteStart' : 'prefixesNote', { s: seconds(history.seconds) });
 	fill($('prefixes'), say('prefixes'), [
 		{ name: say('prefix'), of: (r) => r.p.prefix },
 		{ name: say('hitRatio'), of: (r) => percent(r.ratio) },
@@ -92,7 +92,7 @@ function latency(history) {
 	};
 	const four = [{ name: 'p50', of: (r) => p(0.5, r.a) }, { name: 'p95', of: (r) => p(0.95, r.a) }, { name: 'p99', of: (r) => p(0.99, r.a) }];
 
-	fill($('by-route'), say('byRoute'), [{ name: say('routeName'), of: (r) => r.name, class: 'text' }, { name: say('requests'), of: (r) => whole(count(r.a)) }, ...four,
+	fill($('by-route'), say('byRoute'), [{ name: say('routeName'), of: (r) => (r.name === 'any none' ? say('noRoute') : r.name), class: 'text' }, { name: say('requests'), of: (r) => whole(count(r.a)) }, ...four,
 		{ name: say('fromMemory'), of: (r) => whole(count(r.b)) }, { name: say('hitP50'), of: (r) => p(0.5, r.b) }, { name: say('hitP99'), of: (r) => p(0.99, r.b) }],
 	join(history.times('request'), history.times('hit')));
 	fill($('by-level'), say('byLevel'), [{ name: say('prefix'), of: (r) => r.name }, { name: say('misses'), of: (r) => whole(count(r.a)) }, ...four,
@@ -100,7 +100,7 @@ function latency(history) {
 	join(history.times('load'), history.times('redis')));
 }
 
-const whose = (cause, what) => (cause ? `${say('causes')[cause] ?? cause}${what ? `: ${what}` : ''}` : '–');
+const whose = (cause, what) => (!cause ? '–' : what ? pair(say('causes')[cause] ?? cause, what) : say('causes')[cause] ?? cause);
 
 function keys(data) {
 	const key = { name: say('key'), of: (k) => k.key, class: 'key' };
@@ -131,8 +131,8 @@ function models(data) {
 	const strategy = say('strategyNames');
 
 	$('curve-note').textContent = curve.state === 'ready'
-		? say('curveReady', { share: percent(curve.sampleRate), n: whole(curve.samples), now: percent(at(1)), half: percent(at(0.5)), twice: percent(at(2)), four: percent(at(4)) })
-		: say('curveWarming', { n: whole(curve.samples) });
+		? say('curveReady', { share: percent(curve.sampleRate), n: curve.samples, now: percent(at(1)), half: percent(at(0.5)), twice: percent(at(2)), four: percent(at(4)) })
+		: say('curveWarming', { n: curve.samples });
 	fill($('curve'), say('curve'), [
 		{ name: say('factor'), of: (p) => `× ${p.factor}` },
 		{ name: say('bytes'), of: (p) => size(p.bytes) },
@@ -145,16 +145,16 @@ function models(data) {
 }
 
 function warming(w) {
-	$('warming').textContent = w.state === 'running' ? say('warming', { done: whole(w.done), total: whole(w.total) })
-		: w.lastAt ? say('warmed', { at: day(w.lastAt), total: whole(w.total), cause: say('warmCauses')[w.cause] ?? w.cause }) : '';
+	$('warming').textContent = w.state === 'running' ? say('warming', { done: w.done, total: w.total })
+		: w.lastAt ? say('warmed', { at: day(w.lastAt), total: w.total, cause: say('warmCauses')[w.cause] ?? w.cause }) : '';
 }
 
-export function show(history) {
+export function show(history, others) {
 	const { data } = history;
 
 	$('who').textContent = say('who', { instance: `${data.instance} (${data.process})`, version: data.version, mode: data.mode,
 		since: day(data.startedAt) });
-	health(history);
+	health(history, others);
 	tiles(history);
 	prefixes(history);
 	latency(history);
