@@ -81,6 +81,7 @@ question_make(struct question *q, struct arena *arena, const struct plan *plan, 
 	q->policy = plan->policy;
 	q->load = load_row;
 	q->key = key;
+	q->ahead = false;
 	q->args_len = sizeof(*args) + text;
 	q->args = args = arena_alloc(arena, q->args_len);
 	if (!args)

@@ -220,8 +220,11 @@ load_key(struct warm *w, struct span key)
 
 	arena_init(&arena, ARENA_BYTES);
 	plan = question_plan(w->app->plans, &arena, key, values);
-	if (plan && !is_there(w, key) && question_make(&q, &arena, plan, key, values, span_of("")))
+	if (plan && !is_there(w, key) &&
+	    question_make(&q, &arena, plan, key, values, span_of(""))) {
+		q.ahead = true;
 		send(w, &q);
+	}
 	arena_free(&arena);
 }
 

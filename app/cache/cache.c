@@ -193,6 +193,8 @@ static enum cache_answer
 give_hit(struct cache *c, const struct question *q, struct entry *e, enum cache_how *how)
 {
 	*how = HOW_MEMORY;
+	if (q->ahead)
+		return ASK_HIT;
 	entry_count_read(e);
 	CACHE_COUNT(c, q->policy, memory_hits);
 	if (c->shadow)
@@ -242,6 +244,8 @@ cache_hit(struct cache *c, int policy, struct span key, int64_t now)
 static void
 count_forwarded(struct cache *c, const struct question *q)
 {
+	if (q->ahead)
+		return;
 	CACHE_COUNT(c, q->policy, forwarded);
 	if (c->shadow)
 		shadow_miss(c->shadow, hash_table(q->key), c->config.now_ms());

@@ -73,6 +73,7 @@ struct question {
 	enum status (*load)(void *ctx, const void *args, struct loaded *out);
 	const void *args;
 	size_t args_len;
+	bool ahead; /* nobody has asked yet: not counted as a use of the cache */
 };
 
 /* How an answer came about, for Cache-Status and the log. */
@@ -231,7 +232,10 @@ void cache_read_state(struct cache *c, struct cache_state *out);
 	X(redis_hits, "redisHits", "pupitre_cache_hits_total", "level=\"redis\"", "") \
 	X(forwarded, "forwarded", "pupitre_cache_forwarded_total", "", \
 	    "Questions that memory could not answer.") \
-	X(loads, "misses", "pupitre_cache_misses_total", "", "Loads from PostgreSQL.") \
+	X(loads, "misses", "pupitre_cache_misses_total", "", \
+	    "Loads from PostgreSQL for who asked, or to refresh.") \
+	X(warmed, "warmed", "pupitre_cache_warmed_total", "", \
+	    "Loads ahead of any question, after a start or a clear.") \
 	X(collapsed, "collapsed", "pupitre_cache_collapsed_total", "", \
 	    "Answers from the load of somebody else.") \
 	X(grace, "grace", "pupitre_cache_stale_total", "reason=\"grace\"", \

@@ -62,6 +62,7 @@ make(const struct question *q, uint64_t hash)
 	f->key = span_make(text + args, q->key.len);
 	f->hash = hash;
 	f->policy = q->policy;
+	f->ahead = q->ahead;
 	f->load = q->load;
 	return f;
 }

@@ -17,6 +17,7 @@ struct flight {
 	struct span key; /* points into itself */
 	int policy;
 	bool refresh; /* nobody waits for it */
+	bool ahead; /* see struct question */
 	uint32_t step; /* under the list's lock */
 	enum status (*load)(void *ctx, const void *args, struct loaded *out);
 	const void *args; /* likewise */

@@ -175,7 +175,8 @@ fetch_remote(struct cache *c, struct flight *f, struct haul *h, int64_t least_ms
 	if (!h->entry)
 		return;
 	h->how = HOW_REDIS;
-	CACHE_COUNT(c, f->policy, redis_hits);
+	if (!f->ahead && !f->refresh) /* it is somebody's answer */
+		CACHE_COUNT(c, f->policy, redis_hits);
 }
 
 /* An entry of memory that Redis calls good.  DOUBTFUL: one that nobody can say
@@ -269,7 +270,10 @@ load(struct cache *c, const struct flight *f, struct haul *h)
 	struct loaded loaded = { .body = { "", 0 } };
 	int64_t began = clock_us();
 
-	CACHE_COUNT(c, f->policy, loads);
+	if (f->ahead)
+		CACHE_COUNT(c, f->policy, warmed);
+	else
+		CACHE_COUNT(c, f->policy, loads);
 	h->how = HOW_NOT_STORED;
 	h->status = f->load(c->config.load_ctx, f->args, &loaded);
 	h->load_us = clock_us() - began;

@@ -45,6 +45,7 @@ struct cache {
 	_Atomic int64_t heard_at_ms; /* 0: never */
 	_Atomic bool down;
 	_Atomic uint64_t lost;
+	_Atomic bool recalled; /* somebody before us had heard */
 	/* Of a transaction, at its number modulo RAISED_IDS: */
 	_Atomic uint64_t raised_ids[RAISED_IDS]; /* raised in both levels */
 	_Atomic uint64_t counted_ids[RAISED_IDS];

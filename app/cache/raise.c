@@ -239,6 +239,7 @@ cache_recall(struct cache *c, char text[REMOTE_BOOKMARK_BYTES])
 	text[0] = '\0';
 	for (int i = 0; c->config.remote && i < RECALL_TRIES && !answered; i++)
 		answered = remote_recall(c->config.remote, text);
+	atomic_store(&c->recalled, text[0] != '\0');
 }
 
 void
@@ -257,7 +258,9 @@ cache_lost(struct cache *c)
 	if (c->config.remote)
 		remote_distrust(c->config.remote);
 	clear_memory(c);
-	atomic_fetch_add(&c->lost, 1);
+	/* Before anything was ever heard, there was nothing to be missed. */
+	if (atomic_load(&c->heard_at_ms) || atomic_load(&c->recalled))
+		atomic_fetch_add(&c->lost, 1);
 }
 
 void

@@ -73,6 +73,8 @@ def test_promtool_has_nothing_to_say(seen, world):
     done = subprocess.run(["promtool", "check", "metrics"], input=text(seen), text=True,
                           capture_output=True, timeout=60)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    # Before the first word nothing can be missed.
+    assert value(scrape(seen), "pupitre_listener_lost_total") == 0
 
 
 def test_no_id_is_in_it(seen, world):

@@ -95,7 +95,7 @@ def test_numbers_are_those_counted_outside(seen, world):
     assert sum(whole["counts"]) == sum(now.values())
     assert sum(hits["counts"]) == prefix(after, "user:courses")["memoryHits"]
     loads = after["latency"]["load"]["user:courses"]
-    assert sum(loads["counts"]) == prefix(after, "user:courses")["misses"]
+    assert sum(loads["counts"]) == sum(prefix(after, "user:courses")[k] for k in ("misses", "warmed"))
     assert len(after["latency"]["bounds"]) + 1 == len(hits["counts"])
 
 
@@ -691,12 +691,15 @@ def test_warming_on_demand(seen, world):
     seen.clear()
     wait_until(lambda: overview(seen)["warming"]["state"] == "idle", 10, "the end of it")
     data(act(seen, "invalidate", course=course))
-    before = overview(seen)["warming"]["lastAt"]
+    before = overview(seen)
     keys = data(act(seen, "warm", dryRun=1))["keys"]
-    assert keys >= 1 and overview(seen)["warming"]["lastAt"] == before
+    assert keys >= 1 and overview(seen)["warming"]["lastAt"] == before["warming"]["lastAt"]
     assert data(act(seen, "warm"))["keys"] == keys
     wait_until(lambda: overview(seen)["warming"]["cause"] == "operator", 3, "the warming")
     wait_until(lambda: overview(seen)["warming"]["done"] == keys, 10, "its end")
+    # Nobody has asked, so nothing was missed.
+    assert delta(overview(seen), before, "admin:course:details", "misses") == 0
+    assert delta(overview(seen), before, "admin:course:details", "warmed") >= 1
     assert "hit" in seen.get(path, admin).headers["Cache-Status"]
 
 

@@ -52,7 +52,7 @@ function health(history, others) {
 }
 
 const NOTHING = { memoryHits: 0, redisHits: 0, misses: 0, collapsed: 0, stale: 0, grace: 0, negative: 0, stores: 0, redisStores: 0, refused: 0,
-	redisRefused: 0, errors: 0, busy: 0, redisErrors: 0, evictions: 0, expiries: 0, invalidated: 0 };
+	redisRefused: 0, errors: 0, busy: 0, warmed: 0, redisErrors: 0, evictions: 0, expiries: 0, invalidated: 0 };
 
 function prefixes(history) {
 	const { then, now } = history;
@@ -78,6 +78,7 @@ function prefixes(history) {
 		{ name: say('entries'), of: (r) => whole(r.p.entries) },
 		{ name: say('bytes'), of: (r) => size(r.p.bytes) },
 		{ name: say('life'), of: (r) => seconds(r.p.ttlS * r.p.ttlFactor) + (r.p.ttlFactor === 1 ? '' : ` (× ${rate(r.p.ttlFactor)})`) },
+		column('loadedAhead', 'warmed'),
 	], rows, (r) => r.n('misses') > r.hits && r.n('misses') >= 5);
 }
 
