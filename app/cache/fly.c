@@ -17,26 +17,12 @@
 #include "base/random.h"
 #include "cache/inner.h"
 #include "cache/pack.h"
+#include "cache/store.h"
 
 #define ETAG_BYTES (HASH_HEX_BYTES + 4)
 /* A job that waited longer is not worth the work: with what it takes itself
  * (a connection, a statement) nginx would have given up. */
 #define QUEUED_MAX_MS 5000
-
-/* What one flight brings home. */
-struct haul {
-	enum status status;
-	struct entry *entry; /* may be an absence, with NOT_FOUND */
-	enum cache_how how;
-	int64_t redis_us;
-	int64_t load_us;
-	uint64_t loaded;
-	uint32_t verified; /* strict: the step that it was good after */
-	bool kept; /* it is in memory already */
-	struct remote_token token;
-	bool storing; /* it is still to be stored in Redis, or on its way there */
-	struct remote_sent sent;
-};
 
 /* ---- giving ---- */
 
@@ -210,19 +196,11 @@ check_memory(struct cache *c, const struct flight *f, struct haul *h, bool doubt
 
 /* ---- the loader ---- */
 
-static int64_t
-life_of(struct cache *c, int policy, bool absent)
-{
-	int64_t ms = atomic_load(&c->ttl_ms[absent ? ABSENCE : c->config.policies[policy].ttl]);
-
-	return absent ? ms : ms * cache_stretch(c, policy) / 100;
-}
-
 /* Up to a tenth shorter, so that keys made together do not end together. */
 static int64_t
 ttl_of(struct cache *c, int policy, bool absent)
 {
-	int64_t ms = life_of(c, policy, absent);
+	int64_t ms = store_life(c, policy, absent);
 
 	return ms - (int64_t)random_below((uint32_t)(ms / 10 + 1));
 }
@@ -320,122 +298,6 @@ may_fall_back(struct cache *c, const struct haul *h)
 	    (cache_trusts(c) || atomic_load(&c->down));
 }
 
-/* ---- storing ---- */
-
-/* What anyone without a session can make up must not fill Redis. */
-static bool
-quota_allows(struct cache *c, int policy)
-{
-	int64_t now = c->config.now_ms();
-	int64_t since = atomic_load(&c->quota.since_ms);
-	int64_t life = atomic_load(&c->ttl_ms[c->config.policies[policy].ttl]);
-
-	if (!c->config.policies[policy].anonymous)
-		return true;
-	if (since == 0 || now - since >= life) {
-		if (atomic_compare_exchange_strong(&c->quota.since_ms, &since, now))
-			atomic_store(&c->quota.used, 0);
-	}
-	return atomic_fetch_add(&c->quota.used, 1) < (int64_t)c->config.anonymous_keys;
-}
-
-/* With a life that was made longer it may end in Redis first. */
-static struct remote_value
-value_of(const struct entry *e)
-{
-	int64_t life_ms = e->expires_ms - e->made_ms;
-
-	return (struct remote_value){
-		.body = entry_body(e),
-		.gzip = e->gzip,
-		.etag = entry_etag(e),
-		.slots = e->slots,
-		.slot_count = e->slot_count,
-		.ttl_ms = life_ms < REMOTE_TTL_MAX_MS ? life_ms : REMOTE_TTL_MAX_MS,
-	};
-}
-
-static bool
-is_listed(const struct cache *c, const struct flight *f)
-{
-	return !c->config.policies[f->policy].internal;
-}
-
-/* All of it, or the rest of what was sent. */
-static bool
-end_put(struct cache *c, const struct flight *f, struct haul *h)
-{
-	struct remote_value v = value_of(h->entry);
-	enum remote_put_result put =
-	    remote_put_end(c->config.remote, f->key, &h->token, &v, is_listed(c, f), &h->sent);
-
-	if (put == REMOTE_REFUSED)
-		CACHE_COUNT(c, f->policy, redis_refused);
-	else if (put == REMOTE_STORED)
-		CACHE_COUNT(c, f->policy, redis_stored);
-	else
-		CACHE_COUNT(c, f->policy, redis_errors);
-	return put == REMOTE_STORED;
-}
-
-/* In Redis too; an absence is cheap to find out again.  What Redis then calls
- * good is so for all who are there now. */
-static void
-store_strictly(struct cache *c, struct flight *f, struct haul *h)
-{
-	struct entry *e = h->entry;
-	int64_t began = clock_us();
-	uint32_t step = flight_step(c->flights, f);
-	bool good;
-
-	if (!e->absent && quota_allows(c, f->policy))
-		good = end_put(c, f, h);
-	else
-		good = remote_check(c->config.remote, &h->token, e->slots, e->slot_count) ==
-		    REMOTE_HIT;
-	if (good)
-		h->verified = step;
-	h->redis_us += clock_us() - began;
-}
-
-/* A raise meanwhile is no harm: Redis looks at the numbers when it stores. */
-static void
-begin_put(struct cache *c, const struct flight *f, struct haul *h)
-{
-	struct remote_value v = value_of(h->entry);
-
-	if (h->entry->absent || !quota_allows(c, f->policy))
-		return;
-	h->storing = true;
-	(void)remote_put_send(c->config.remote, f->key, &h->token, &v, is_listed(c, f), &h->sent);
-}
-
-static void
-store(struct cache *c, struct flight *f, struct haul *h)
-{
-	struct entry *e = h->entry;
-
-	if (e->slot_count == 0 || h->kept)
-		return; /* too many tags to be kept; or it is there */
-	if (h->how == HOW_NOT_STORED && h->token.valid && c->config.strict)
-		store_strictly(c, f, h);
-	else if (h->how == HOW_NOT_STORED && h->token.valid)
-		begin_put(c, f, h);
-	if (!memory_put(c->memory, e)) {
-		if (memory_fits(c->memory, e))
-			CACHE_COUNT(c, f->policy, refused);
-		else
-			CACHE_COUNT(c, f->policy, oversized);
-		return;
-	}
-	CACHE_COUNT(c, f->policy, stored);
-	if (c->shadow)
-		shadow_stored(
-		    c->shadow, e, (uint32_t)life_of(c, f->policy, e->absent), c->config.now_ms());
-	if (h->how == HOW_NOT_STORED)
-		h->how = HOW_LOADED;
-}
-
 /* ---- all of it ---- */
 
 /* Strict: a hit is what Redis says is one. */
@@ -495,7 +357,7 @@ land_and_store(struct cache *c, struct flight *f, struct haul *h)
 	land(c, f, h);
 	if (!h->storing)
 		return;
-	(void)end_put(c, f, h);
+	(void)store_end(c, f, h);
 	entry_release(h->entry);
 }
 
@@ -515,7 +377,7 @@ fly(struct job *job)
 	if (!h.entry)
 		load_or_fall_back(c, f, &h);
 	if (h.entry)
-		store(c, f, &h);
+		store_haul(c, f, &h);
 	land_and_store(c, f, &h);
 	flight_free(f);
 }

@@ -1,6 +1,6 @@
 /*
- * What cache.c (asking), fly.c (the flight) and raise.c (raising, listening)
- * share.
+ * What cache.c (asking), fly.c (the flight), store.c (its storing) and raise.c
+ * (raising, listening) share.
  */
 #ifndef CACHE_INNER_H
 #define CACHE_INNER_H
