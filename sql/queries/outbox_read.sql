@@ -2,8 +2,9 @@
 -- $2 'again' for the first look of a connection: then a crash may lie between,
 -- and what was made since is told, and some of what was told before
 -- What was committed since: its transactions, each as '@', its number, a blank
--- and how many microseconds ago it said so, with its tags behind it.  The outcome is "lost" when nobody can say: another
--- database or another history of it, rows that were pruned, too many.
+-- and how many microseconds ago it said so, with its tags behind it.  The
+-- outcome is "lost" when nobody can say: another database or another history of
+-- it, rows that were pruned, too many.
 with place as (
   select (select system_identifier from pg_control_system()) || '-'
       || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '-'

@@ -1,7 +1,8 @@
 -- $1 how many at most
 -- The latest changes: when, by whom, and the first of their tags; of ten times as
--- many, for a program, a line each of age in milliseconds, cause, words
--- and tags with tabs between; and about how many rows the outbox has, as the statistics of the server say.
+-- many, for a program, a line each of age in milliseconds, cause, words and tags
+-- with tabs between; and about how many rows the outbox has, as the statistics
+-- of the server say.
 with newest as (
   select made_at, tags, coalesce(cause, '') as what, case
       when tags = '{all}' then 'clear'
