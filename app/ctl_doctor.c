@@ -13,14 +13,11 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "base/version.h"
 
 #define ADVICE_BYTES 1536
 #define REPORT_BYTES ((size_t)1 << 20)
 #define ENV_FILE "/etc/pupitre/env" /* where deploy/README.md has it */
-
-#ifndef PUPITRE_VERSION
-#define PUPITRE_VERSION "0.1.0"
-#endif
 
 extern char **environ;
 

@@ -6,12 +6,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/version.h"
 
 #define LIMIT_MAX 1000 /* of ?action=keys */
-
-#ifndef PUPITRE_VERSION
-#define PUPITRE_VERSION "0.1.0"
-#endif
 
 static const char usage[] =
     "pupitrectl - sees what a running pupitre's cache does, and acts on it\n"
